@@ -1,0 +1,53 @@
+"""What every source of foregrounds and backgrounds offers."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+
+class Foreground(NamedTuple):
+    """A person cut out: straight colours and the opacity they have.
+
+    Attributes:
+        color: uint8 ``[H, W, 3]``, RGB, meaningful also where alpha is 0 (extended), so that it can be warped.
+        alpha: uint8 ``[H, W]``, 0 transparent to 255 opaque.
+    """
+
+    color: Image
+    alpha: Image
+
+
+class ForegroundSource(ABC):
+    """People with their alpha. Pure: the same index gives the same pixels in every process and epoch."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many foregrounds one epoch draws from this source."""
+
+    @abstractmethod
+    def load(self, index: int) -> Foreground:
+        """The foreground number ``index`` >= 0. Folders wrap around at their end, endless sources never repeat."""
+
+    @abstractmethod
+    def fingerprint(self, index: int) -> str:
+        """A sha256 that changes whenever the pixels of ``load(index)`` do."""
+
+
+class BackgroundSource(ABC):
+    """Pictures without people. Pure in the same sense as :class:`ForegroundSource`."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many backgrounds there are (an endless source: a nominal number)."""
+
+    @abstractmethod
+    def load(self, index: int) -> Image:
+        """The background number ``index`` >= 0: uint8 ``[H, W, 3]``, RGB."""
+
+    @abstractmethod
+    def fingerprint(self, index: int) -> str:
+        """A sha256 that changes whenever the pixels of ``load(index)`` do."""
