@@ -1,0 +1,93 @@
+"""The whole objective: L_alpha(α_f) + λ_aux · L_aux + λ_sd · L_d."""
+
+from collections.abc import Mapping
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sdnet_pl.errors import InputError
+from sdnet_pl.losses.distillation import TEACHER_STUDENT, Distillation
+from sdnet_pl.losses.functional import composition_loss, cosine_distillation_loss, l1_loss, laplacian_loss
+
+
+class MattingObjective(nn.Module):
+    """L1, Laplacian and composition loss on the alpha and on every side output, and self-distillation between these.
+
+    Args:
+        distillation: Who teaches whom: ``none``, ``best_teacher``, ``dense`` or ``transitive`` (Table 5).
+        l1_weight: Weight of L_l1 within L_alpha.
+        laplacian_weight: Weight of L_lap within L_alpha.
+        composition_weight: Weight of L_c within L_alpha.
+        aux_weight: λ_aux, the weight of L_aux (the sum of L_alpha over F̄_dec^2..4).
+        distillation_weight: λ_sd, the weight of L_d.
+
+    Raises:
+        InputError: For an unknown ``distillation`` or a negative weight.
+    """
+
+    def __init__(
+        self,
+        distillation: Distillation = "best_teacher",
+        l1_weight: float = 1.0,
+        laplacian_weight: float = 1.0,
+        composition_weight: float = 1.0,
+        aux_weight: float = 1.0,
+        distillation_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if distillation not in TEACHER_STUDENT:
+            raise InputError(f"distillation is {distillation!r}; choose one of {', '.join(TEACHER_STUDENT)}.")
+        self.alpha_weights = {"l1": l1_weight, "laplacian": laplacian_weight, "composition": composition_weight}
+        self.aux_weight = aux_weight
+        self.distillation_weight = distillation_weight
+        for name, weight in {**self.alpha_weights, "aux": aux_weight, "distillation": distillation_weight}.items():
+            if not weight >= 0:
+                raise InputError(f"{name}_weight is {weight}; a weight is a number >= 0 (0 leaves the term out).")
+        self.pairs = TEACHER_STUDENT[distillation]
+
+    def forward(
+        self,
+        alpha: Tensor,
+        side_outputs: Mapping[int, Tensor],
+        target: Tensor,
+        foreground: Tensor,
+        background: Tensor,
+        composite: Tensor,
+    ) -> dict[str, Tensor]:
+        """All terms by name.
+
+        Args:
+            alpha: α_f, ``[B, 1, H, W]`` in [0, 1].
+            side_outputs: F̄_dec^i by i, ``[B, 1, h, w]`` in [0, 1]; upsampled bilinearly to H x W here.
+            target: The true alpha, ``[B, 1, H, W]`` in [0, 1].
+            foreground: F, ``[B, 3, H, W]`` in [0, 1].
+            background: B, likewise.
+            composite: I, likewise, clean.
+
+        Returns:
+            Scalars, unweighted: ``l1``, ``laplacian``, ``composition`` of the alpha; the same with ``aux{i}_``
+            before for every side output; ``distillation`` (where there are pairs); and ``total``, the weighted sum.
+        """
+
+        def alpha_terms(pred: Tensor) -> dict[str, Tensor]:
+            return {
+                "l1": l1_loss(pred, target),
+                "laplacian": laplacian_loss(pred, target),
+                "composition": composition_loss(pred, foreground, background, composite),
+            }
+
+        terms = alpha_terms(alpha)
+        total = sum(self.alpha_weights[name] * value for name, value in terms.items())
+        for i, side in side_outputs.items():
+            full_size = F.interpolate(side, size=target.shape[-2:], mode="bilinear", align_corners=False)
+            for name, value in alpha_terms(full_size).items():
+                terms[f"aux{i}_{name}"] = value
+                total = total + self.aux_weight * self.alpha_weights[name] * value
+        if self.pairs:
+            terms["distillation"] = sum(
+                (cosine_distillation_loss(side_outputs[student], side_outputs[teacher]) for teacher, student in self.pairs),
+                start=target.new_zeros(()),
+            )
+            total = total + self.distillation_weight * terms["distillation"]
+        assert isinstance(total, Tensor)
+        return terms | {"total": total}

@@ -1,0 +1,72 @@
+"""The multi-level aggregation decoder, section 3.3 of the paper, Eq. 4 and 5."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sdnet_pl.nn.octave import GOctConv, upsample
+
+Record = Callable[[str, Tensor], None]
+
+
+def alpha_activation(logits: Tensor) -> Tensor:
+    """Sigmoid with slope 1 at its centre, as a linear output would have; a plain one has 1/4 and starts slowly."""
+    return torch.sigmoid(4 * logits)
+
+
+class Decoder(nn.Module):
+    """Squeezes three levels to one-channel side outputs (Eq. 4) and aggregates them to one map (Eq. 5).
+
+    Args:
+        in_channels: Channels of F_enc^i after AMPA, i = 2, 3, 4.
+        channels: Channels of F_dec^i (the paper preset: 40).
+        aggregation_channels: Channels of the three gOctConv blocks (the paper preset: 32).
+        aggregate: What feeds Eq. 5: the one-channel side outputs, literally, or the features they are squeezed from.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int,
+        aggregation_channels: int,
+        aggregate: Literal["side_outputs", "features"],
+    ) -> None:
+        super().__init__()
+        self.aggregate = aggregate
+        self.reduce = nn.ModuleDict(
+            {
+                str(i): nn.Sequential(
+                    nn.Conv2d(c, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+                )
+                for i, c in zip((2, 3, 4), in_channels, strict=True)
+            }
+        )
+        squeezed = {2: channels + 1, 3: channels + 1, 4: channels}
+        self.side_heads = nn.ModuleDict({str(i): nn.Conv2d(c, 1, 1) for i, c in squeezed.items()})
+        n = aggregation_channels
+        into = {i: 1 if aggregate == "side_outputs" else c for i, c in squeezed.items()}
+        # Octaves here: level i stands at H / 2^(i-1).
+        self.gather4 = GOctConv({3: into[4]}, {3: n}, 3)
+        self.gather3 = GOctConv({2: into[3], 3: n}, {2: n, 3: n}, 3)
+        self.gather2 = GOctConv({1: into[2], 2: n, 3: n}, {1: n}, 3)
+        self.head = nn.Conv2d(n, 1, 1)
+
+    def forward(self, encoded: dict[int, Tensor], record: Record) -> tuple[Tensor, dict[int, Tensor]]:
+        """The logits of alpha at the finest level, and the side outputs F̄_dec^i in [0, 1] at their own resolution."""
+        side_outputs: dict[int, Tensor] = {}
+        inputs: dict[int, Tensor] = {}
+        for i in (4, 3, 2):
+            decoded = self.reduce[str(i)](encoded[i])
+            record(f"dec{i}", decoded)
+            if i < 4:
+                decoded = torch.cat([upsample(side_outputs[i + 1], 2), decoded], dim=1)
+            side_outputs[i] = alpha_activation(self.side_heads[str(i)](decoded))
+            inputs[i] = side_outputs[i] if self.aggregate == "side_outputs" else decoded
+        x4 = self.gather4({3: inputs[4]})
+        x3 = self.gather3({2: inputs[3], 3: x4[3]})
+        x2 = self.gather2({1: inputs[2], 2: x3[2], 3: x3[3]})
+        for i, x in ((4, x4[3]), (3, x3[2]), (2, x2[1])):
+            record(f"aggregate{i}", x)
+        return self.head(x2[1]), side_outputs

@@ -1,0 +1,143 @@
+"""SDNet, the whole network: normalisation, encoder, AMPA, decoder."""
+
+from collections.abc import Collection, Sequence
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sdnet_pl.errors import InputError
+from sdnet_pl.nn.ampa import AMPA
+from sdnet_pl.nn.decoder import Decoder, alpha_activation
+from sdnet_pl.nn.encoder import Encoder
+from sdnet_pl.nn.octave import upsample
+
+MIN_SIZE = 32
+FEATURE_NAMES = tuple(f"{part}{i}" for part in ("enc", "ampa", "dec", "aggregate") for i in (2, 3, 4))
+
+
+class SideOutputs(NamedTuple):
+    """What :meth:`SDNet.forward_side_outputs` returns.
+
+    Attributes:
+        alpha: The alpha α_f, ``[B, 1, H, W]`` in [0, 1].
+        side_outputs: F̄_dec^i in [0, 1] by i = 2, 3, 4: ``[B, 1, h_i, w_i]`` at their own resolution, which for
+            stem stride 1 is 1/2, 1/4 and 1/8 of the padded input.
+        features: The requested intermediate features by name, at the padded input's resolutions.
+    """
+
+    alpha: Tensor
+    side_outputs: dict[int, Tensor]
+    features: dict[str, Tensor]
+
+
+class SDNet(nn.Module):
+    """The portrait matting network of the paper (section 3, Figure 2).
+
+    Args:
+        trimap: Takes a trimap as fourth input channel (0 background, 0.5 unknown, 1 foreground).
+        ampa: False leaves out the AMPA modules (Table 6).
+        stem_channels: Channels of the stem.
+        widths: Channels of each of the two octaves of stages 1 to 4.
+        stem_stride: 1 (the paper) or 2, which costs a quarter of the work and half the detail.
+        decoder_channels: Channels of F_dec^i.
+        aggregation_channels: Channels of the gOctConv blocks of Eq. 5.
+        aggregate: What feeds Eq. 5: ``side_outputs`` (the one-channel maps, literally) or ``features``.
+        residual: Residual in every ILBlock.
+        separable_ampa: Depthwise-separable atrous and asymmetric branches in AMPA.
+    """
+
+    def __init__(
+        self,
+        trimap: bool = False,
+        ampa: bool = True,
+        stem_channels: int = 40,
+        widths: Sequence[int] = (20, 40, 80, 80),
+        stem_stride: Literal[1, 2] = 1,
+        decoder_channels: int = 40,
+        aggregation_channels: int = 32,
+        aggregate: Literal["side_outputs", "features"] = "side_outputs",
+        residual: bool = False,
+        separable_ampa: bool = False,
+    ) -> None:
+        super().__init__()
+        self.trimap = trimap
+        self.stem_stride = stem_stride
+        self.size_multiple = 16 * stem_stride
+        # ImageNet's mean and deviation; the trimap is centred on "unknown". Constants, so no part of the state_dict.
+        mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+        if trimap:
+            mean, std = [*mean, 0.5], [*std, 0.5]
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+        self.encoder = Encoder(len(mean), stem_channels, widths, stem_stride, residual)
+        encoded = [2 * width for width in widths[1:]]
+        self.ampa = nn.ModuleDict(
+            {str(i): AMPA(c, separable_ampa) if ampa else nn.Identity() for i, c in zip((2, 3, 4), encoded, strict=True)}
+        )
+        self.decoder = Decoder(encoded, decoder_channels, aggregation_channels, aggregate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The alpha of ``x``.
+
+        Args:
+            x: RGB in [0, 1], ``[B, 3, H, W]``; with the trimap (0, 0.5, 1) as fourth channel where the network
+                takes one. H and W are any sizes >= 32.
+
+        Returns:
+            α_f, ``[B, 1, H, W]`` in [0, 1].
+
+        Raises:
+            InputError: For a wrong number of channels or a side below 32.
+        """
+        return self.forward_side_outputs(x).alpha
+
+    def forward_side_outputs(self, x: Tensor, features: Collection[str] = ()) -> SideOutputs:
+        """The alpha, the side outputs F̄_dec^2..4, and on request intermediate features.
+
+        Args:
+            x: As in :meth:`forward`.
+            features: Names out of ``FEATURE_NAMES``: ``enc`` (F_enc^i), ``ampa`` (F̄_enc^i), ``dec`` (F_dec^i) and
+                ``aggregate`` (χ̄_i of Eq. 5), each followed by i = 2, 3, 4.
+
+        Raises:
+            InputError: As :meth:`forward`, and for a name that is not a feature's.
+        """
+        self._check_input(x)
+        if unknown := sorted(set(features) - set(FEATURE_NAMES)):
+            raise InputError(f"SDNet has no feature {', '.join(unknown)}; ask for some of {', '.join(FEATURE_NAMES)}.")
+        kept: dict[str, Tensor] = {}
+
+        def record(name: str, value: Tensor) -> None:
+            if name in features:
+                kept[name] = value
+
+        height, width = x.shape[-2:]
+        x = (x - self.mean) / self.std
+        pad_h, pad_w = -height % self.size_multiple, -width % self.size_multiple
+        if pad_h or pad_w:
+            x = F.pad(x, (0, pad_w, 0, pad_h), mode="reflect")
+        encoded = self.encoder(x)
+        for i, feature in encoded.items():
+            record(f"enc{i}", feature)
+            encoded[i] = self.ampa[str(i)](feature)
+            record(f"ampa{i}", encoded[i])
+        logits, side_outputs = self.decoder(encoded, record)
+        alpha = alpha_activation(upsample(logits, 2 * self.stem_stride))
+        return SideOutputs(alpha[..., :height, :width], side_outputs, kept)
+
+    def _check_input(self, x: Tensor) -> None:
+        channels = self.mean.shape[1]
+        if x.ndim != 4 or x.shape[1] != channels:
+            kind = "RGB and a trimap" if self.trimap else "RGB"
+            raise InputError(
+                f"SDNet takes {kind} as [B, {channels}, H, W], got {list(x.shape)}; "
+                + ("add the trimap as fourth channel." if self.trimap else "give three channels and a batch dimension.")
+            )
+        if min(x.shape[-2:]) < MIN_SIZE:
+            height, width = x.shape[-2:]
+            raise InputError(
+                f"SDNet takes sides of at least {MIN_SIZE} pixels, got {height}x{width}; scale or pad the picture to "
+                f"{max(height, MIN_SIZE)}x{max(width, MIN_SIZE)} first."
+            )
