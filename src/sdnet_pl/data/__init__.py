@@ -1,0 +1,22 @@
+"""Pictures in, training samples and benchmarks out."""
+
+from importlib import import_module
+from typing import Any
+
+# Resolved on first use: reading a photo must not pay for importing Lightning and kornia.
+_HOME = {
+    "BackgroundFolder": "sources.folders",
+    "Benchmark": "benchmarks",
+    "CutoutFolder": "sources.folders",
+    "MattingDataModule": "datamodule",
+    "PairFolder": "sources.folders",
+    "ProceduralBackgrounds": "sources.procedural",
+    "ProceduralPortraits": "sources.procedural",
+}
+__all__ = list(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

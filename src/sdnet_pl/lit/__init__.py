@@ -1,0 +1,5 @@
+"""The Lightning side: the module that trains and scores, and what a run leaves behind."""
+
+from sdnet_pl.lit.module import SDNetModule
+
+__all__ = ["SDNetModule"]

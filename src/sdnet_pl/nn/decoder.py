@@ -12,7 +12,12 @@ Record = Callable[[str, Tensor], None]
 
 
 def alpha_activation(logits: Tensor) -> Tensor:
-    """Sigmoid with slope 1 at its centre, as a linear output would have; a plain one has 1/4 and starts slowly."""
+    """Sigmoid with slope 1 at its centre, as a linear output would have; a plain one has 1/4 and starts slowly.
+
+    Under autocast in float32: bfloat16 has no value between 0.996 and 1.
+    """
+    if torch.is_autocast_enabled(logits.device.type):
+        logits = logits.float()
     return torch.sigmoid(4 * logits)
 
 

@@ -1,0 +1,1 @@
+"""Where foregrounds and backgrounds come from."""

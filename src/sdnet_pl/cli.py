@@ -1,0 +1,55 @@
+"""The command line: ``sdnet-pl COMMAND``. Heavy packages are imported by the command that needs them."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference import matte
+
+LIGHTNING_COMMANDS = {
+    "fit": "train a network, then score its best checkpoint",
+    "validate": "score a checkpoint on the validation benchmarks",
+    "test": "score a checkpoint on the test benchmarks, with every metric, and write the table",
+    "predict": "write the alpha of every photo of a folder",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sdnet-pl",
+        description="SDNet: portrait matting with 2 M parameters, trained by self-distillation.",
+        epilog="`sdnet-pl COMMAND --help` lists a command's options.",
+    )
+    parser.add_argument("--version", action="version", version=f"sdnet-pl {version('sdnet_pl')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in LIGHTNING_COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
+    text = "cut the people out of photos, as straight-alpha PNG"
+    matte.add_arguments(commands.add_parser("matte", help=text, description=text.capitalize()))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0 done, 1 partly failed, 2 bad input, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if arguments and arguments[0] in LIGHTNING_COMMANDS:
+            from sdnet_pl.lit import cli
+
+            cli.run(arguments)
+            return 0
+        return matte.run(_parser().parse_args(arguments))
+    except InputError as error:
+        # From a loader process the message arrives with that process's traceback before it.
+        message = str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].strip()
+        print(f"sdnet-pl: error: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sdnet-pl: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

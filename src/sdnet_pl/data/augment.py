@@ -1,0 +1,111 @@
+"""Augmentation in the workers: one affine warp cuts and scales each of F, α and B straight to the training size."""
+
+import math
+import os
+from typing import Any
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for a newer release on import
+
+import albumentations as A
+import cv2
+import numpy as np
+
+from sdnet_pl.data.sources.base import Foreground, Image
+
+
+class RandomPlacement(A.DualTransform):
+    """Places a person on a square canvas by one affine warp: scale, rotation, shear, mirror and position.
+
+    A random point within the person's bounding box lands on a random point of the canvas's middle half, so that some
+    of the person is always to be seen. Where the warp shrinks by two or more, the picture is first reduced by area,
+    since a bilinear warp alone would drop every second strand of hair.
+
+    Args:
+        size: Side of the canvas in pixels.
+        scale: Range of the person's longer side relative to the canvas, drawn log-uniformly.
+        rotate: Largest rotation in degrees.
+        shear: Largest shear in degrees.
+    """
+
+    def __init__(
+        self, size: int, scale: tuple[float, float] = (0.6, 2.0), rotate: float = 15, shear: float = 6, p: float = 1.0
+    ) -> None:
+        super().__init__(p=p)
+        self.size, self.scale, self.rotate, self.shear = size, scale, rotate, shear
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        return ["mask"]
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        left, top, width, height = cv2.boundingRect(data["mask"])
+        if width == 0:  # no person at all
+            (height, width), left, top = data["mask"].shape[:2], 0, 0
+        draw = self.py_random.uniform
+        zoom = math.exp(draw(*map(math.log, self.scale))) * self.size / max(width, height)
+        angle, shear = (math.radians(draw(-limit, limit)) for limit in (self.rotate, self.shear))
+        linear = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        linear = zoom * linear @ np.array([[1, math.tan(shear)], [0, 1]])
+        if self.py_random.random() < 0.5:
+            linear[:, 0] *= -1
+        anchor = np.array([left + width * draw(0.25, 0.75), top + height * draw(0.15, 0.85)])
+        target = self.size * np.array([draw(0.25, 0.75), draw(0.25, 0.75)])
+        shift = target - linear @ anchor
+        if top + height == data["mask"].shape[0]:
+            # Whom the picture's lower edge cuts, the canvas's lower edge must cut too: nobody floats.
+            corners = linear @ np.array([[left, left + width], [top + height, top + height]]) + shift[:, None]
+            shift[1] += max(0.0, self.size - corners[1].min())
+        return {"matrix": np.column_stack([linear, shift]), "zoom": zoom}
+
+    def apply(self, img: Image, matrix: np.ndarray, zoom: float, **params: Any) -> Image:
+        return self._warp(img, matrix, zoom, cv2.BORDER_REPLICATE)
+
+    def apply_to_mask(self, mask: Image, matrix: np.ndarray, zoom: float, **params: Any) -> Image:
+        return self._warp(mask, matrix, zoom, cv2.BORDER_CONSTANT)
+
+    def _warp(self, image: Image, matrix: np.ndarray, zoom: float, border: int) -> Image:
+        if zoom <= 0.5:
+            height, width = image.shape[:2]
+            shrunk = (max(1, round(2 * zoom * width)), max(1, round(2 * zoom * height)))
+            image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
+            # Pixel centres: x = (x' + 1/2) · width / width' − 1/2.
+            ratio = np.array([width, height]) / shrunk
+            matrix = np.column_stack([matrix[:, :2] * ratio, matrix[:, 2] + matrix[:, :2] @ ((ratio - 1) / 2)])
+        return cv2.warpAffine(image, matrix, (self.size, self.size), flags=cv2.INTER_LINEAR, borderMode=border)
+
+    def get_transform_init_args_names(self) -> tuple[str, ...]:
+        return ("size", "scale", "rotate", "shear")
+
+
+class Augmentation:
+    """The random warp and colours of one sample, drawn from the sample's own seed.
+
+    albumentations 2.0.8 keeps a random state that workers would share and epochs would repeat, so it is seeded anew
+    for every sample: streams then depend on nothing but the sample's number.
+
+    Args:
+        size: Side of the training crop in pixels.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.foreground = A.Compose([RandomPlacement(size), A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=0.8)])
+        self.background = A.Compose(
+            [
+                A.RandomResizedCrop((size, size), scale=(0.25, 1.0), ratio=(0.75, 1.33)),
+                A.HorizontalFlip(p=0.5),
+                A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=0.8),
+                A.GaussianBlur(sigma_limit=(0.5, 4.0), blur_limit=0, p=0.25),
+            ]
+        )
+
+    def augment_foreground(self, foreground: Foreground, seed: int) -> Foreground:
+        """F and α at the training size, under the same warp."""
+        self.foreground.set_random_seed(seed)
+        out = self.foreground(image=foreground.color, mask=foreground.alpha)
+        return Foreground(out["image"], out["mask"])
+
+    def augment_background(self, background: Image, seed: int) -> Image:
+        """B at the training size; one smaller than that is scaled up to cover it."""
+        self.background.set_random_seed(seed)
+        augmented: Image = self.background(image=background)["image"]
+        return augmented

@@ -1,0 +1,171 @@
+"""The LightningDataModule: training samples, named benchmarks, and photos to predict."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sdnet_pl.data.benchmarks import Benchmark
+from sdnet_pl.data.composition import Degradation, composite
+from sdnet_pl.data.pictures import list_pictures, read_rgb
+from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource
+from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
+from sdnet_pl.data.training import CompositionDataset, EpochSampler, EvaluationSampler, to_tensor
+from sdnet_pl.errors import InputError
+
+SIZE_MULTIPLE = 32
+
+
+class MattingDataModule(LightningDataModule):
+    """People composited over backgrounds on the fly, benchmarks to score on, photos to predict.
+
+    Without arguments everything comes from the built-in procedural portraits.
+
+    Args:
+        root: The folder that a config's relative paths start from; configs read it as ``${data.root}``.
+        foregrounds: Training sources of people.
+        backgrounds: Training sources of backgrounds.
+        validation: Named benchmarks that are scored during training; the first gives the headline metric.
+        test: Named benchmarks for ``test``; none: those of ``validation``.
+        predict: A photo or a folder of photos for ``predict``.
+        size: Side of the training crop in pixels, a multiple of 32, at least 64.
+        batch_size: Samples a step and process.
+        samples_per_epoch: Samples in an epoch, over all processes; none: each foreground once.
+        second_person: Probability of a second person behind the first.
+        degradation: Probability of each of blur, noise and JPEG on a composite.
+        workers: Loader processes; none: half the cores, at most 8.
+        seed: Seed of the samples.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        foregrounds: Sequence[ForegroundSource] | None = None,
+        backgrounds: Sequence[BackgroundSource] | None = None,
+        validation: Mapping[str, Benchmark] | None = None,
+        test: Mapping[str, Benchmark] | None = None,
+        predict: str | None = None,
+        size: int = 256,
+        batch_size: int = 4,
+        samples_per_epoch: int | None = None,
+        second_person: float = 0.0,
+        degradation: float = 0.2,
+        workers: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if size % SIZE_MULTIPLE or size < 64:
+            nearest = max(64, round(size / SIZE_MULTIPLE) * SIZE_MULTIPLE)
+            raise InputError(f"data.size is {size}; it must be a multiple of {SIZE_MULTIPLE} from 64 on: try {nearest}.")
+        if batch_size < 1:
+            raise InputError(f"data.batch_size is {batch_size}; it must be at least 1.")
+        for name, value in (("second_person", second_person), ("degradation", degradation)):
+            if not 0 <= value <= 1:
+                raise InputError(f"data.{name} is {value}; a probability lies between 0 and 1.")
+        self.root = root
+        self.foregrounds = foregrounds or [ProceduralPortraits(size=size)]
+        self.backgrounds = backgrounds or [ProceduralBackgrounds(size=size)]
+        if validation is None:
+            held_out = Benchmark(ProceduralPortraits(32, size, seed=1), ProceduralBackgrounds(32, size, seed=1))
+            validation = {"procedural": held_out}
+        self.validation = dict(validation)
+        self.test = dict(test) if test else self.validation
+        self.predict = predict
+        self.size, self.batch_size, self.seed = size, batch_size, seed
+        self.samples_per_epoch, self.second_person = samples_per_epoch, second_person
+        self.workers = workers if workers is not None else min(8, (os.cpu_count() or 1) // 2)
+        self.degradation = Degradation(degradation)
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit":
+            self.training = CompositionDataset(
+                self.foregrounds, self.backgrounds, self.size, self.seed, self.second_person
+            )
+            world = self.trainer.world_size if self.trainer else 1
+            if self.samples < self.batch_size * world:
+                raise InputError(
+                    f"An epoch has {self.samples} samples, fewer than one step takes ({self.batch_size} x {world} "
+                    "processes); lower data.batch_size or set data.samples_per_epoch."
+                )
+        if stage == "predict":
+            if self.predict is None:
+                raise InputError("predict needs photos; name one or a folder of them with --data.predict.")
+            self.photos = PhotoDataset(self.predict)
+
+    @property
+    def samples(self) -> int:
+        """Training samples in an epoch, over all processes."""
+        return self.samples_per_epoch or sum(map(len, self.foregrounds))
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        sampler = EpochSampler(self.samples, *self._rank())
+        return self._loader(self.training, sampler, batch_size=self.batch_size, drop_last=True)
+
+    def val_dataloader(self) -> list[DataLoader[dict[str, Tensor]]]:
+        return [self._evaluation_loader(benchmark) for benchmark in self.validation.values()]
+
+    def test_dataloader(self) -> list[DataLoader[dict[str, Tensor]]]:
+        return [self._evaluation_loader(benchmark) for benchmark in self.test.values()]
+
+    def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
+        # No batching: photos differ in size.
+        return self._loader(self.photos, EvaluationSampler(len(self.photos), *self._rank()), batch_size=None)
+
+    def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
+        """uint8 becomes float in [0, 1] on the device; a training batch is composited, then degraded, there.
+
+        A training batch gains ``composite`` (clean) and ``image`` (degraded: what the network sees). The trimap stays
+        uint8.
+        """
+        images = ("foreground", "alpha", "background", "image")
+        batch = {key: value.float() / 255 if key in images else value for key, value in batch.items()}
+        if "foreground" in batch:
+            batch["composite"] = composite(batch["foreground"], batch["background"], batch["alpha"])
+            batch["image"] = self.degradation(batch["composite"], int(batch["seed"][0]))
+        return batch
+
+    def _evaluation_loader(self, benchmark: Benchmark) -> DataLoader[dict[str, Tensor]]:
+        # One picture at a time: they differ in size, and a score must not depend on padding.
+        return self._loader(benchmark, EvaluationSampler(len(benchmark), *self._rank()), batch_size=1)
+
+    def _loader(self, dataset: Dataset[Any], sampler: Any, **arguments: Any) -> DataLoader[Any]:
+        return DataLoader(
+            dataset,
+            sampler=sampler,
+            num_workers=self.workers,
+            worker_init_fn=_one_thread,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            **arguments,
+        )
+
+    def _rank(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+class PhotoDataset(Dataset[dict[str, Any]]):
+    """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` and ``name``, the path below the folder."""
+
+    def __init__(self, path: str) -> None:
+        given = Path(path)
+        self.folder = given if given.is_dir() else given.parent
+        self.paths = list_pictures(given) if given.is_dir() or not given.exists() else [given]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        path = self.paths[index % len(self)]
+        name = str(path.relative_to(self.folder).with_suffix(""))
+        return {"photo": torch.from_numpy(read_rgb(path)), "name": name, "padding": index >= len(self)}
+
+
+def _one_thread(worker: int) -> None:
+    # Workers run beside the training step: OpenCV's own threads would take its cores.
+    cv2.setNumThreads(0)

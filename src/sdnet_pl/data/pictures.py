@@ -1,0 +1,256 @@
+"""Picture files in and out: whatever users have becomes uint8 RGB, RGBA or alpha, and nothing is written by halves."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from sdnet_pl.errors import InputError
+
+IMAGE_SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+"""What :func:`list_pictures` takes for a picture, in lower case; upper case is as good."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SINGLE_CHANNEL = ("1", "L", "I", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+class Header(NamedTuple):
+    """What a picture file says of itself before it is decoded.
+
+    Attributes:
+        height: rows of the upright picture, in pixels.
+        width: columns of the upright picture, in pixels.
+        mode: Pillow's name of the pixel format, such as ``"L"`` or ``"RGBA"``.
+        has_alpha: whether there is an alpha channel or a transparent colour.
+    """
+
+    height: int
+    width: int
+    mode: str
+    has_alpha: bool
+
+
+def list_pictures(folder: str | Path, recursive: bool = True) -> list[Path]:
+    """The picture files of a folder in a fixed order (by their path below it), without hidden files and folders.
+
+    Args:
+        folder: where to look.
+        recursive: whether sub-folders count as well.
+
+    Raises:
+        InputError: the folder does not exist, is a file, or holds no picture.
+    """
+    folder, accepted = Path(folder), ", ".join(IMAGE_SUFFIXES)
+    if not folder.exists():
+        raise InputError(f"{folder} does not exist; give a folder that holds pictures ({accepted}).")
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file where a folder is expected; give the folder that holds the pictures.")
+    found = {path.relative_to(folder): path for path in folder.glob("**/*" if recursive else "*")}
+    pictures = [
+        found[below]
+        for below in sorted(found, key=lambda below: below.as_posix())
+        if below.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in below.parts)
+        and found[below].is_file()
+    ]
+    if not pictures:
+        raise InputError(f"{folder} holds no picture; put files there that end in one of {accepted}.")
+    return pictures
+
+
+def read_header(path: str | Path) -> Header:
+    """Size, pixel format and transparency of a picture, without decoding its pixels.
+
+    Raises:
+        InputError: the file is missing or no picture.
+    """
+    with _readable(path), Image.open(path) as picture:
+        width, height = picture.size
+        # Pillow has turned the size of a TIFF already.
+        if _orientation(picture) >= 5 and picture.format != "TIFF":
+            width, height = height, width
+        return Header(height, width, picture.mode, _has_alpha(picture))
+
+
+def read_rgb(path: str | Path) -> NDArray[np.uint8]:
+    """The first frame of a picture, upright by its EXIF orientation: uint8 ``[H, W, 3]``, RGB.
+
+    Any pixel format is taken. Transparent parts are shown over white, as most viewers do; 16-bit values are brought
+    to 8 bit over their full range.
+
+    Raises:
+        InputError: the file is missing, damaged, no picture, or larger than Pillow decodes.
+    """
+    picture = _decode(path)
+    with _readable(path):
+        if _has_alpha(picture):
+            shown = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+        return np.array(picture.convert("RGB"))
+
+
+def read_rgba(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A cut-out: its straight colours, uint8 ``[H, W, 3]``, and its alpha, uint8 ``[H, W]``, upright.
+
+    Raises:
+        InputError: as :func:`read_rgb`, and for a picture without transparency.
+    """
+    picture = _decode(path)
+    require_alpha(path, _has_alpha(picture))
+    with _readable(path):
+        pixels = np.array(picture.convert("RGBA"))
+    return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
+
+
+def read_alpha(path: str | Path) -> NDArray[np.uint8]:
+    """An alpha saved as a picture of one channel (8 bit, 16 bit, 1 bit or a grey palette): uint8 ``[H, W]``, upright.
+
+    Raises:
+        InputError: as :func:`read_rgb`, and for a picture with colour channels or transparency of its own.
+    """
+    picture = _decode(path)
+    require_single_channel(path, picture.mode, _has_alpha(picture))
+    with _readable(path):
+        if picture.mode != "P":
+            return np.array(picture.convert("L"))
+        colors = np.array(picture.convert("RGB"))
+    if (colors != colors[..., :1]).any():
+        raise _color_alpha(path, "a palette of colours")
+    return np.ascontiguousarray(colors[..., 0])
+
+
+def require_alpha(path: str | Path, has_alpha: bool) -> None:
+    """Refuse a cut-out that has no transparency, by what its header says.
+
+    Raises:
+        InputError: ``has_alpha`` is false.
+    """
+    if not has_alpha:
+        raise InputError(
+            f"{path} has no alpha channel, and a cut-out needs one; save it as RGBA, "
+            "or keep photo and alpha as two files of one name in fg/ and alpha/."
+        )
+
+
+def require_single_channel(path: str | Path, mode: str, has_alpha: bool) -> None:
+    """Refuse an alpha with colour channels, equal or not, or with transparency of its own, by what its header says.
+
+    Raises:
+        InputError: the pixel format is not one of a single channel.
+    """
+    if has_alpha or mode not in (*_SINGLE_CHANNEL, "P"):
+        raise _color_alpha(
+            path, "transparency" if mode in (*_SINGLE_CHANNEL, "P") else f"{Image.getmodebands(mode)} channels"
+        )
+
+
+def write_png(path: str | Path, pixels: NDArray[np.uint8]) -> None:
+    """Write uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]`` as a PNG, whole or not at all; parents are made.
+
+    Raises:
+        ValueError: the array has another type or shape.
+        OSError: the disk is full or the folder cannot be written.
+    """
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
+        raise ValueError(f"a PNG takes uint8 [H, W], [H, W, 3] or [H, W, 4], not {pixels.dtype} {pixels.shape}")
+    with atomic_write(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """A path to write to, in the folder of ``path``, that takes the place of ``path`` only when the block ends well.
+
+    The folder is made if it is missing. Whatever ends the block early, Ctrl-C too, leaves an older ``path`` as it was
+    and no other file behind.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     with atomic_write(Path(folder) / "table.csv") as temporary:
+        ...         _ = temporary.write_text("name,MAD")
+        ...     (Path(folder) / "table.csv").read_text()
+        'name,MAD'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Hidden, so that no listing takes it for a picture; not made by tempfile, whose files only their owner may read.
+    temporary = path.parent / f".{uuid4().hex}{path.suffix}"
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    """Turn what decoders raise into one sentence."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the path.") from None
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"{path} holds more than {2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6} megapixels, more than is decoded "
+            "here; scale it down."
+        ) from None
+    except (InputError, MemoryError):
+        raise
+    # Damaged files make decoders raise nearly everything: SyntaxError, struct.error, EOFError, IndexError, OSError.
+    except Exception as error:
+        reason = "not a picture of a known format" if isinstance(error, Image.UnidentifiedImageError) else str(error)
+        raise InputError(
+            f"{path} cannot be read as a picture ({reason}); restore it from its source, or remove it."
+        ) from error
+
+
+def _decode(path: str | Path) -> Image.Image:
+    """The first frame, upright, at most 8 bits a channel."""
+    with _readable(path):
+        with Image.open(path) as picture:
+            picture.load()
+            method = _UPRIGHT.get(_orientation(picture))
+            upright = _to_8_bit(picture, path)
+        return upright if method is None else upright.transpose(method)
+
+
+def _to_8_bit(picture: Image.Image, path: str | Path) -> Image.Image:
+    """Grey of 16 bit to 8 bit, which Pillow's own conversion would clip; Pillow has scaled RGB of 16 bit itself."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = np.asarray(picture)
+    if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
+        raise InputError(f"{path} holds 32-bit values, whose white is unknown; save it with 8 or 16 bits a channel.")
+    return Image.fromarray(((values.astype(np.int32) + 128) // 257).astype(np.uint8))
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; ImageOps.exif_transpose refuses photos with a damaged EXIF block, this does not."""
+    with suppress(Exception):
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
+
+
+def _has_alpha(picture: Image.Image) -> bool:
+    return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
+
+
+def _color_alpha(path: str | Path, found: str) -> InputError:
+    return InputError(
+        f"{path} has {found}, and an alpha has exactly one channel; save it as a single-channel (greyscale) picture."
+    )

@@ -1,0 +1,42 @@
+"""Trimaps from alphas: uint8, 0 background, 128 unknown, 255 foreground."""
+
+import cv2
+import numpy as np
+
+from sdnet_pl.data.sources.base import Image
+
+EVALUATION_KERNEL = 25
+
+
+def trimap_from_alpha(alpha: Image, foreground_kernel: int, background_kernel: int) -> Image:
+    """Erodes {α = 1} and {α = 0} with ellipses; what is left is unknown.
+
+    Args:
+        alpha: uint8 ``[H, W]``.
+        foreground_kernel: Diameter in pixels of the ellipse that erodes the foreground.
+        background_kernel: Likewise for the background.
+
+    Returns:
+        uint8 ``[H, W]`` of 0, 128 and 255.
+    """
+
+    def eroded(mask: np.ndarray, diameter: int) -> np.ndarray:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
+        return cv2.erode(mask.astype(np.uint8), kernel) > 0
+
+    trimap = np.full(alpha.shape, 128, np.uint8)
+    trimap[eroded(alpha == 255, foreground_kernel)] = 255
+    trimap[eroded(alpha == 0, background_kernel)] = 0
+    return trimap
+
+
+def evaluation_trimap(alpha: Image) -> Image:
+    """The fixed trimap of a benchmark that ships none: an ellipse of 25 px at native size, on both sides."""
+    return trimap_from_alpha(alpha, EVALUATION_KERNEL, EVALUATION_KERNEL)
+
+
+def random_trimap(alpha: Image, rng: np.random.Generator) -> Image:
+    """A trimap for training, its band up to a tenth of the picture wide on either side."""
+    widest = max(3, max(alpha.shape) // 10)
+    foreground_kernel, background_kernel = rng.integers(1, widest + 1, size=2)
+    return trimap_from_alpha(alpha, int(foreground_kernel), int(background_kernel))

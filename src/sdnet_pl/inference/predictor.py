@@ -1,0 +1,92 @@
+"""From a photo of any size to its alpha and its cut-out."""
+
+import logging
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference.foreground_color import estimate_foreground
+
+logger = logging.getLogger(__name__)
+
+SMALLEST_SIDE = 32
+"""The least height and width, in pixels, that the network takes."""
+
+
+class MattePredictor:
+    """Runs a matting network on photos, one at a time.
+
+    Args:
+        model: takes RGB float ``[1, 3, H, W]`` in [0, 1] with both sides at least 32, gives alpha ``[1, 1, H, W]`` in
+            [0, 1]. It is moved to the device and set to evaluation.
+        size: photos are scaled down until their longer side is at most this, in pixels, at least 32. Memory and time
+            follow from it, not from the photo.
+        device: such as ``"cpu"`` or ``"cuda:1"``; by default the GPU where there is one. Logged at INFO.
+
+    Raises:
+        InputError: the size is too small, or there is no such device.
+    """
+
+    def __init__(self, model: torch.nn.Module, size: int = 512, device: str | None = None) -> None:
+        check_size(size)
+        self.device = choose_device(device)
+        self.size = size
+        self.model = model.to(self.device).eval()
+        logger.info("Matting on %s, longer side at most %d pixels.", self.device, size)
+
+    @torch.inference_mode()
+    def alpha(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The opacity of the person: float32 ``[H, W]`` in [0, 1] for a photo uint8 ``[H, W, 3]``, RGB."""
+        height, width = image.shape[:2]
+        scale = min(1, self.size / max(height, width))
+        small = max(1, round(scale * width)), max(1, round(scale * height))
+        scaled = image if scale == 1 else cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        below, right = max(0, SMALLEST_SIDE - small[1]), max(0, SMALLEST_SIDE - small[0])
+        padded = cv2.copyMakeBorder(scaled, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        batch = torch.from_numpy(padded).to(self.device).permute(2, 0, 1)[None].float() / 255
+        alpha = self.model(batch)[0, 0, : small[1], : small[0]].float().cpu().numpy()
+        resized = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(resized, np.float32).clip(0, 1)
+
+    def cutout(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The person with straight alpha, uint8 ``[H, W, 4]``, RGBA, for a photo uint8 ``[H, W, 3]``, RGB.
+
+        Colours are the person's own, estimated where the photo shows old background through hair and edges.
+        """
+        alpha = self.alpha(image)
+        return np.dstack([estimate_foreground(image, alpha), np.rint(alpha * 255).astype(np.uint8)])
+
+
+def check_size(size: int) -> None:
+    """Refuse a size that the network cannot take.
+
+    Raises:
+        InputError: ``size`` is below 32.
+    """
+    if size < SMALLEST_SIDE:
+        raise InputError(
+            f"size is {size}, and the network takes sides of at least {SMALLEST_SIDE} pixels; give {SMALLEST_SIDE} or "
+            "more (512 is usual)."
+        )
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """The device of that name, by default the GPU where there is one and the CPU otherwise.
+
+    Raises:
+        InputError: the name is unknown, or this machine has no such device.
+    """
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    # An unknown name, a build without CUDA (AssertionError) and a missing GPU raise different types.
+    except Exception as error:
+        raise InputError(
+            f"device {name!r} is not available here; give cpu, or cuda where a GPU is installed."
+        ) from error
+    return device

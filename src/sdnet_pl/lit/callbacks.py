@@ -1,0 +1,135 @@
+"""What a run leaves beside its checkpoints: its config, panels, curves and tables."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from torch import Tensor
+
+from sdnet_pl.data.pictures import atomic_write, write_png
+from sdnet_pl.nn import SideOutputs
+from sdnet_pl.reporting.curves import curves_figure, read_series
+from sdnet_pl.reporting.panels import PanelRow, panel_figure, to_array
+from sdnet_pl.reporting.tables import score_rows, to_csv, to_markdown
+
+log = logging.getLogger(__name__)
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Writes the resolved config into the run's directory, and the whole of it to every logger.
+
+    A second command in the same directory (a resumed fit) adds a file of its own.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, save_to_log_dir=False, **kwargs)
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        text = self.parser.dump(self.config, skip_none=False)
+        path = Path(trainer.default_root_dir) / "config.yaml"
+        number = 1
+        while path.exists():
+            number += 1
+            path = path.with_name(f"config-{number}.yaml")
+        with atomic_write(path) as temporary:
+            temporary.write_text(text)
+        for logger in trainer.loggers:
+            logger.log_hyperparams(yaml.safe_load(text))
+
+
+class Panels(Callback):
+    """Shows the network at work on the first pictures of the first benchmark, after every validation and at the test.
+
+    ``panels/step-N.png`` in the run's directory after a validation, ``panel.png`` after a test; W&B and TensorBoard
+    get the same picture.
+
+    Args:
+        count: Pictures in a panel.
+    """
+
+    def __init__(self, count: int = 4) -> None:
+        if count < 1:
+            raise ValueError(f"a panel shows at least one picture, got count={count}")
+        self.count = count
+        self.rows: list[PanelRow] = []
+
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+        self._collect(*args, **kwargs)
+
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+        self._collect(*args, **kwargs)
+
+    def _collect(
+        self, outputs: SideOutputs, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if dataloader_idx == 0 and len(self.rows) < self.count:
+            sides = {i: side[0].cpu() for i, side in outputs.side_outputs.items()}
+            self.rows.append(
+                PanelRow(batch["image"][0].cpu(), outputs.alpha[0].cpu(), batch["alpha"][0].cpu(), sides)
+            )
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._show(trainer, f"panels/step-{trainer.global_step:07d}.png")
+        self.rows = []
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._show(trainer, "panel.png")
+        self.rows = []
+
+    def _show(self, trainer: Trainer, name: str) -> None:
+        if not trainer.is_global_zero or not self.rows:
+            return
+        picture = to_array(panel_figure(self.rows))
+        write_png(Path(trainer.default_root_dir) / name, picture)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("panel", [picture])
+            elif isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("panel", picture, trainer.global_step, dataformats="HWC")
+
+
+class RunReport(Callback):
+    """Writes ``curves.png`` when training ends, and ``metrics.csv``, ``metrics.md`` and the lists when a test does."""
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        folders = [Path(logger.root_dir) for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+        files = sorted(
+            (file for folder in folders for file in folder.glob("version_*/metrics.csv")),
+            key=lambda file: int(file.parent.name.removeprefix("version_")),
+        )
+        if trainer.is_global_zero and files:
+            write_png(Path(trainer.default_root_dir) / "curves.png", to_array(curves_figure(read_series(files))))
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        benchmarks = trainer.datamodule.test  # type: ignore[attr-defined]
+        scores = {name: pl_module.scores[f"test/{name}"] for name in benchmarks}  # type: ignore[index,operator]
+        rows = score_rows(scores, {name: benchmark.hash for name, benchmark in benchmarks.items()})
+        folder = Path(trainer.default_root_dir)
+        files = {"metrics.csv": to_csv(rows), "metrics.md": to_markdown(rows)}
+        for name, benchmark in benchmarks.items():
+            files[f"benchmarks/{name}.yaml"] = yaml.safe_dump({"hash": benchmark.hash} | benchmark.description())
+        for name, text in files.items():
+            with atomic_write(folder / name) as temporary:
+                temporary.write_text(text)
+
+
+class PredictionWriter(BasePredictionWriter):
+    """Writes each predicted alpha as ``predictions/NAME.png`` in the run's directory, 8 bits, at the photo's size."""
+
+    def __init__(self) -> None:
+        super().__init__("batch")
+
+    def write_on_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, prediction: Any, *args: Any, **kwargs: Any
+    ) -> None:
+        alpha = np.rint(255 * prediction["alpha"]).astype(np.uint8)
+        write_png(Path(trainer.default_root_dir) / "predictions" / f"{prediction['name']}.png", alpha)

@@ -1,0 +1,145 @@
+"""The LightningCLI behind fit, validate, test and predict."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import Namespace
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from sdnet_pl.data.datamodule import MattingDataModule
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference.checkpoint import architecture, read_checkpoint
+from sdnet_pl.lit.callbacks import Panels, PredictionWriter, RunReport, SaveRunConfig
+from sdnet_pl.lit.module import HEADLINE, SDNetModule
+
+RUN_DIR_VARIABLE = "SDNET_RUN_DIR"
+
+
+class SDNetCLI(LightningCLI):
+    """LightningCLI with one directory a run, a CSV log in every run, and checkpoints that know their network."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--run_dir",
+            type=str | None,
+            default=None,
+            help="Directory of everything this run writes. Default: runs/NAME/TIME, NAME being the config file's.",
+        )
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults(
+            {
+                "checkpoint.monitor": HEADLINE,
+                "checkpoint.filename": "best",
+                "checkpoint.save_last": True,
+                # A resumed run goes on with its own best.ckpt.
+                "checkpoint.enable_version_counter": False,
+            }
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        # Lightning's own version lets a checkpoint's hyperparameters override the command line, on resume too.
+        # Here the network must agree; a command that only evaluates takes it from the checkpoint if none is named.
+        config = self._command()
+        path = config.get("ckpt_path")
+        if not path or path in ("best", "last"):
+            return
+        held = architecture(read_checkpoint(path))
+        named = held.keys() if self.config.subcommand == "fit" else held.keys() & self._model_keys_given()
+        for key, value in held.items():
+            asked = config.model[key] or value.__class__()
+            if key in named and asked != value:
+                raise InputError(
+                    f"{path} holds a network with {key} {value!r}, and {key} {asked!r} was asked for; pass "
+                    f"--model.{key}={value} or another checkpoint."
+                )
+            config.model[key] = value
+
+    def before_instantiate_classes(self) -> None:
+        config = self._command()
+        inherited = os.environ.get(RUN_DIR_VARIABLE)
+        run_dir = Path(inherited or config.run_dir or self._new_run_dir(config))
+        if self.config.subcommand == "fit" and not inherited and not config.ckpt_path:
+            _refuse_used(run_dir)
+        os.environ[RUN_DIR_VARIABLE] = str(run_dir)  # for the processes that a DDP run starts
+        config.run_dir = config.trainer.default_root_dir = str(run_dir)
+        config.checkpoint.dirpath = config.checkpoint.dirpath or str(run_dir)
+        if config.trainer.logger is False:
+            return
+        loggers = config.trainer.logger
+        loggers = loggers if isinstance(loggers, list) else [loggers] if isinstance(loggers, Namespace) else []
+        for logger in loggers:
+            if logger.init_args.get("save_dir") in (None, "."):
+                logger.init_args.save_dir = str(run_dir)
+        csv = {"save_dir": str(run_dir), "name": "logs", "version": None, "prefix": "", "flush_logs_every_n_steps": 50}
+        csv_logger = Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(csv))
+        config.trainer.logger = [csv_logger, *loggers]
+
+    def after_fit(self) -> None:
+        """Scores the best checkpoint on the test benchmarks."""
+        if self.trainer.fast_dev_run or self.trainer.interrupted:
+            return
+        best = self.trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
+        self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best" if best else None)
+
+    def _command(self) -> Namespace:
+        return self.config[self.config.subcommand]
+
+    def _new_run_dir(self, config: Namespace) -> Path:
+        files = config.get("config") or []
+        name = Path(str(files[-1])).stem if files else config.model.preset
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = base = Path("runs") / name / (stamp if self.config.subcommand == "fit" else f"{stamp}-{self.config.subcommand}")
+        number = 1
+        while path.exists():
+            number += 1
+            path = base.with_name(f"{base.name}-{number}")
+        return path
+
+    def _model_keys_given(self) -> set[str]:
+        given = self.parser.parse_args(self._arguments, defaults=False)
+        return set(given[given.subcommand].get("model", Namespace()).keys())
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Sequence[str] | None) -> None:
+        self._arguments = args
+        super().parse_arguments(parser, args)
+
+
+@rank_zero_only
+def _refuse_used(run_dir: Path) -> None:
+    if run_dir.exists() and any(run_dir.iterdir()):
+        raise InputError(
+            f"{run_dir} holds another run already; name an empty --run_dir, or resume that run with "
+            f"--ckpt_path {run_dir / 'last.ckpt'}."
+        )
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Runs ``fit``, ``validate``, ``test`` or ``predict`` with its arguments.
+
+    Raises:
+        InputError: For input that the user can mend.
+    """
+    before = os.environ.get(RUN_DIR_VARIABLE)
+    try:
+        cli = SDNetCLI(
+            SDNetModule,
+            MattingDataModule,
+            save_config_callback=SaveRunConfig,
+            seed_everything_default=0,
+            trainer_defaults={"callbacks": [Panels(), RunReport(), PredictionWriter()]},
+            # Interpolations resolve after the command line, so an override reaches whatever refers to it.
+            parser_kwargs={"parser_mode": "omegaconf+"},
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=list(arguments),
+        )
+    finally:
+        if before is None:
+            os.environ.pop(RUN_DIR_VARIABLE, None)
+    if cli.trainer.is_global_zero:
+        print(f"Everything this run wrote is in {cli.trainer.default_root_dir}", file=sys.stderr)

@@ -1,0 +1,159 @@
+"""The LightningModule: the network, its objective, its schedule and its scores."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference.predictor import MattePredictor
+from sdnet_pl.losses import Distillation, MattingObjective
+from sdnet_pl.metrics import BenchmarkMetrics
+from sdnet_pl.nn import SideOutputs, create_model
+
+HEADLINE = "val/mad"
+
+
+class SDNetModule(LightningModule):
+    """Trains and scores a network of the preset table with the paper's objective and schedule (section 4.3).
+
+    Args:
+        preset: A network of ``sdnet_pl.nn.PRESETS``.
+        trimap: Gives the network a trimap as fourth channel.
+        network: Constructor arguments of ``SDNet`` that replace the preset's, for example ``{ampa: false}``.
+        distillation: Which side output teaches which: none, best_teacher, dense or transitive (Table 5).
+        l1_weight: Weight of L_l1.
+        laplacian_weight: Weight of L_lap.
+        composition_weight: Weight of L_c.
+        aux_weight: λ_aux, the weight of the side outputs' losses.
+        distillation_weight: λ_sd, the weight of self-distillation.
+        lr: Learning rate of Adam.
+        schedule: ``steps`` (x 0.1 at each milestone, as the paper) or ``cosine`` (to zero at the end of training).
+        milestones: Epochs of ``steps``.
+        warmup_steps: Optimiser steps over which the learning rate rises linearly from zero.
+        channels_last: Keeps network and pictures in channels_last memory format, faster on most devices.
+    """
+
+    def __init__(
+        self,
+        preset: str = "sdnet",
+        trimap: bool = False,
+        network: dict[str, Any] | None = None,
+        distillation: Distillation = "best_teacher",
+        l1_weight: float = 1.0,
+        laplacian_weight: float = 1.0,
+        composition_weight: float = 1.0,
+        aux_weight: float = 1.0,
+        distillation_weight: float = 1.0,
+        lr: float = 1e-4,
+        schedule: Literal["steps", "cosine"] = "steps",
+        milestones: Sequence[int] = (75, 100),
+        warmup_steps: int = 0,
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        milestones = list(milestones)  # checkpoints load with weights_only=True: plain values alone
+        self.save_hyperparameters()
+        if not lr > 0:
+            raise InputError(f"model.lr is {lr}; a learning rate is a number > 0 (the paper: 1e-4).")
+        self.model = create_model(preset, trimap=trimap, **(network or {}))
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.objective = MattingObjective(
+            distillation, l1_weight, laplacian_weight, composition_weight, aux_weight, distillation_weight
+        )
+        self.lr, self.schedule, self.milestones, self.warmup_steps = lr, schedule, milestones, warmup_steps
+        self.metrics: dict[str, dict[str, BenchmarkMetrics]] = {"val": {}, "test": {}}
+        self.scores: dict[str, dict[str, float]] = {}
+
+    def setup(self, stage: str) -> None:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        for name in data.validation:
+            self.metrics["val"][name] = BenchmarkMetrics()
+        for name in data.test:
+            self.metrics["test"][name] = BenchmarkMetrics(full=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The alpha of ``x``; see :meth:`sdnet_pl.nn.SDNet.forward`."""
+        return self.model(x)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        out = self._predict(batch)
+        terms = self.objective(
+            out.alpha.float(),
+            {i: side.float() for i, side in out.side_outputs.items()},
+            batch["alpha"],
+            batch["foreground"],
+            batch["background"],
+            batch["composite"],
+        )
+        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
+        self.log("loss", terms["total"].detach(), prog_bar=True, logger=False)
+        return terms["total"]
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> SideOutputs:
+        return self._evaluation_step("val", batch, dataloader_idx)
+
+    def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> SideOutputs:
+        return self._evaluation_step("test", batch, dataloader_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test")
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        """``alpha`` float32 ``[H, W]`` at the photo's own size, beside the photo's ``name``."""
+        if self.model.trimap:
+            raise InputError("predict works without trimaps, and this checkpoint's network takes one; use another.")
+        predictor = MattePredictor(self.model, self.trainer.datamodule.size, str(self.device))  # type: ignore[attr-defined]
+        return {"name": batch["name"], "alpha": predictor.alpha(batch["photo"].cpu().numpy())}
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
+        total = int(self.trainer.estimated_stepping_batches)
+        steps_per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+
+        def factor(step: int) -> float:
+            warmup = min(1.0, (step + 1) / (self.warmup_steps + 1))
+            if self.schedule == "cosine":
+                return warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+            return warmup * 0.1 ** sum(step >= epoch * steps_per_epoch for epoch in self.milestones)
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # The photo sizes that the network has learned; `matte` scales to it.
+        checkpoint["training_size"] = self.trainer.datamodule.size  # type: ignore[attr-defined]
+
+    def _predict(self, batch: dict[str, Tensor]) -> SideOutputs:
+        x = batch["image"]
+        if self.model.trimap:
+            x = torch.cat([x, (batch["trimap"].float() / 127.5).round() / 2], dim=1)
+        return self.model.forward_side_outputs(x.contiguous(memory_format=self.memory_format))
+
+    def _evaluation_step(self, stage: str, batch: dict[str, Tensor], dataloader_idx: int) -> SideOutputs:
+        out = self._predict(batch)
+        alpha, trimap = out.alpha.float(), batch["trimap"]
+        if self.model.trimap:  # what the trimap tells is known: the usual protocol of trimap-based methods
+            alpha = torch.where(trimap == 128, alpha, (trimap == 255).float())
+        if not batch["padding"].any():
+            metrics = list(self.metrics[stage].values())[dataloader_idx].to(alpha.device)
+            metrics.update(alpha, batch["alpha"], trimap)
+        return out._replace(alpha=alpha)
+
+    def _log_scores(self, stage: str) -> None:
+        for position, (name, metrics) in enumerate(self.metrics[stage].items()):
+            values = metrics.compute()
+            metrics.reset()
+            self.log_dict({f"{stage}/{name}/{key}": value.float() for key, value in values.items()})
+            if stage == "val" and position == 0:
+                self.log(HEADLINE, values["mad_whole"].float(), prog_bar=True)
+            self.scores[f"{stage}/{name}"] = {key: float(value) for key, value in values.items()}
+
+

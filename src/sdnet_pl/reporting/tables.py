@@ -1,0 +1,50 @@
+"""Scores as tables: csv for programs, markdown for people."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+from sdnet_pl.metrics.collection import FULL_SCORES, METRIC_LABELS
+
+Row = Mapping[str, str | float]
+
+
+def score_rows(scores: Mapping[str, Mapping[str, float]], hashes: Mapping[str, str]) -> list[dict[str, str | float]]:
+    """One row a benchmark and a second for the constant matte at its mean alpha, the line that any network must beat.
+
+    Args:
+        scores: For each benchmark the values that ``BenchmarkMetrics.compute`` gave.
+        hashes: The hash of each benchmark.
+    """
+    rows: list[dict[str, str | float]] = []
+    for name, values in scores.items():
+        head: dict[str, str | float] = {"benchmark": name, "hash": hashes[name], "images": int(values["images"])}
+        head["without unknown pixels"] = int(values["images_without_unknown"])
+        for method, prefix in (("network", ""), ("constant mean matte", "constant_")):
+            row = head | {"method": method}
+            for key in FULL_SCORES:
+                label, scale = METRIC_LABELS[key]
+                if prefix + key in values:
+                    row[label] = scale * values[prefix + key]
+            rows.append(row)
+    return rows
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Comma-separated, all digits; columns as in the first row."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """A GitHub table, numbers to four significant digits."""
+
+    def cell(value: str | float) -> str:
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    columns = list(rows[0])
+    lines = [columns, ["---"] * len(columns), *([cell(row.get(c, "")) for c in columns] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

@@ -1,0 +1,149 @@
+import hashlib
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from sdnet_pl.data.pictures import write_png
+from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, PairFolder
+from sdnet_pl.errors import InputError
+
+SHAPE = (20, 30)
+
+
+@pytest.fixture
+def color():
+    return np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def alpha():
+    pixels = np.zeros(SHAPE, np.uint8)
+    pixels[5:15, 8:20] = np.random.default_rng(1).integers(1, 256, (10, 12))
+    return pixels
+
+
+@pytest.fixture
+def cutouts(tmp_path, color, alpha):
+    for number, name in enumerate(("a.png", "b.png", "sub/c.png")):
+        hidden = np.where(alpha[..., None] > 0, color + np.uint8(number), np.uint8(0))
+        write_png(tmp_path / name, np.dstack([hidden, alpha]))
+    return tmp_path
+
+
+@pytest.fixture
+def pairs(tmp_path, color, alpha):
+    for number, name in enumerate(("a", "b", "sub/c")):
+        (tmp_path / "fg" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(color + np.uint8(number)).save(tmp_path / "fg" / f"{name}.bmp")
+        write_png(tmp_path / "alpha" / f"{name}.png", alpha)
+    return tmp_path
+
+
+def check_wrapping(source):
+    assert len(source) == 3
+    for index in range(3):
+        for first, second in zip(source.load(index), source.load(index + 3), strict=True):
+            np.testing.assert_array_equal(first, second)
+        assert source.fingerprint(index) == source.fingerprint(index + 6)
+    assert len({source.fingerprint(index) for index in range(3)}) == 3
+    assert pickle.loads(pickle.dumps(source)).fingerprint(0) == source.fingerprint(0)
+
+
+def test_cutouts(cutouts, color, alpha):
+    source = CutoutFolder(str(cutouts))
+    check_wrapping(source)
+    loaded = source.load(1)
+    np.testing.assert_array_equal(loaded.alpha, alpha)
+    np.testing.assert_array_equal(loaded.color[alpha > 0], (color + np.uint8(1))[alpha > 0])
+    assert loaded.color[alpha == 0].mean() > 50
+    assert source.fingerprint(0) == hashlib.sha256((cutouts / "a.png").read_bytes()).hexdigest()
+
+
+def test_a_cutout_without_alpha_is_found_at_construction(cutouts, color):
+    Image.fromarray(color).save(cutouts / "plain.jpg")
+    with pytest.raises(InputError, match=r"plain\.jpg has no alpha channel"):
+        CutoutFolder(str(cutouts))
+
+
+def test_a_truncated_cutout_is_found_by_load(cutouts):
+    data = (cutouts / "a.png").read_bytes()
+    (cutouts / "a.png").write_bytes(data[: len(data) // 2])
+    source = CutoutFolder(str(cutouts))
+    with pytest.raises(InputError, match=r"a\.png cannot be read"):
+        source.load(0)
+
+
+@pytest.mark.parametrize("source", [CutoutFolder, BackgroundFolder, PairFolder])
+def test_a_missing_or_empty_folder_is_named(tmp_path, source):
+    with pytest.raises(InputError, match=r"nowhere.* does not exist"):
+        source(str(tmp_path / "nowhere"))
+    (tmp_path / "fg").mkdir()
+    with pytest.raises(InputError, match="holds no picture"):
+        source(str(tmp_path))
+
+
+def test_pairs(pairs, color, alpha):
+    source = PairFolder(str(pairs))
+    check_wrapping(source)
+    loaded = source.load(2)
+    np.testing.assert_array_equal(loaded.alpha, alpha)
+    np.testing.assert_array_equal(loaded.color[alpha > 0], (color + np.uint8(2))[alpha > 0])
+
+
+@pytest.mark.parametrize("part", ["fg/b.bmp", "alpha/b.png"])
+def test_the_fingerprint_of_a_pair_follows_both_files(pairs, part):
+    before = [PairFolder(str(pairs)).fingerprint(index) for index in range(3)]
+    Image.new("L", SHAPE[::-1], 77).save(pairs / part)
+    after = [PairFolder(str(pairs)).fingerprint(index) for index in range(3)]
+    assert [first == second for first, second in zip(before, after, strict=True)] == [True, False, True]
+
+
+def test_the_colours_of_a_transparent_foreground_are_taken_as_they_are(pairs, color, alpha):
+    (pairs / "fg" / "a.bmp").unlink()
+    write_png(pairs / "fg" / "a.png", np.dstack([color, np.full_like(alpha, 30)]))
+    np.testing.assert_array_equal(PairFolder(str(pairs)).load(0).color[alpha > 0], color[alpha > 0])
+
+
+def test_missing_partners_are_listed(pairs, color, alpha):
+    for number in range(3):
+        write_png(pairs / "fg" / f"lonely{number}.png", color)
+    write_png(pairs / "alpha" / "alone.png", alpha)
+    with pytest.raises(InputError, match=r"4 file\(s\) without a partner.*alone\.png.*lonely0.*lonely1\.png, \.\.\.\)"):
+        PairFolder(str(pairs))
+
+
+def test_two_files_of_one_name_are_refused(pairs, color):
+    write_png(pairs / "fg" / "b.png", color)
+    with pytest.raises(InputError, match=r"b\.bmp and .*b\.png have one name"):
+        PairFolder(str(pairs))
+
+
+def test_sizes_must_agree(pairs, alpha):
+    write_png(pairs / "alpha" / "b.png", alpha[:-1])
+    with pytest.raises(InputError, match=r"b\.bmp is 30×20 pixels and .*b\.png is 30×19;"):
+        PairFolder(str(pairs))
+
+
+def test_sizes_are_those_of_the_upright_pictures(pairs, color, alpha):
+    (pairs / "fg" / "a.bmp").unlink()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(color).copy()).save(pairs / "fg" / "a.png", exif=exif)
+    np.testing.assert_array_equal(PairFolder(str(pairs)).load(0).color[alpha > 0], color[alpha > 0])
+
+
+def test_an_alpha_of_three_channels_is_found_at_construction(pairs, alpha):
+    write_png(pairs / "alpha" / "b.png", cv2.merge([alpha] * 3))
+    with pytest.raises(InputError, match=r"b\.png has 3 channels, .*single-channel"):
+        PairFolder(str(pairs))
+
+
+def test_backgrounds(tmp_path, color):
+    for number, name in enumerate(("a.png", "sub/b.png", "sub/c.png")):
+        write_png(tmp_path / name, color + np.uint8(number))
+    source = BackgroundFolder(str(tmp_path))
+    check_wrapping(source)
+    np.testing.assert_array_equal(source.load(4), color + np.uint8(1))

@@ -1,0 +1,75 @@
+import cv2
+import numpy as np
+import pytest
+
+from sdnet_pl.data.foreground import extend_foreground
+
+
+def soft_disc(size=120, radius=35, softness=6):
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    return (np.clip((radius - np.hypot(x, y)) / softness + 0.5, 0, 1) * 255).round().astype(np.uint8)
+
+
+def test_visible_colours_stay_and_the_rest_takes_theirs():
+    alpha, person = soft_disc(), np.array([200, 120, 40], np.uint8)
+    color = np.where(alpha[..., None] > 0, person, np.uint8(0))
+    before = color.copy()
+    extended = extend_foreground(color, alpha)
+    assert extended.dtype == np.uint8
+    assert np.abs(extended.astype(int) - person).max() <= 1
+    np.testing.assert_array_equal(color, before)
+
+
+def test_visible_colours_are_untouched_for_any_alpha():
+    rng = np.random.default_rng(0)
+    color = rng.integers(0, 256, (61, 83, 3), dtype=np.uint8)
+    alpha = rng.integers(0, 256, (61, 83), dtype=np.uint8) * (rng.random((61, 83)) > 0.7).astype(np.uint8)
+    np.testing.assert_array_equal(extend_foreground(color, alpha)[alpha > 0], color[alpha > 0])
+
+
+def test_each_side_takes_the_colours_next_to_it():
+    alpha = np.zeros((64, 128), np.uint8)
+    alpha[16:48, 32:96] = 255
+    color = np.zeros((64, 128, 3), np.uint8)
+    color[:, :64], color[:, 64:] = (250, 10, 10), (10, 10, 250)
+    extended = extend_foreground(np.where(alpha[..., None] > 0, color, np.uint8(0)), alpha)
+    assert np.abs(extended[20:44, 24:32].astype(int) - (250, 10, 10)).max() < 25
+    assert np.abs(extended[20:44, 96:104].astype(int) - (10, 10, 250)).max() < 25
+
+
+def test_nearly_transparent_pixels_hardly_count():
+    alpha = soft_disc()
+    color = np.where(alpha[..., None] > 8, np.uint8(200), np.uint8(0)).repeat(3, axis=2)
+    alpha[5, 5] = 1
+    color[5, 5] = 0
+    assert extend_foreground(color, alpha)[alpha == 0].min() > 180
+
+
+def test_a_warp_leaves_no_dark_fringe():
+    alpha, person = soft_disc(), np.array([220, 180, 150], np.uint8)
+    color = np.where(alpha[..., None] > 0, person, np.uint8(0))
+    matrix = cv2.getRotationMatrix2D((60, 60), 17, 0.37)
+
+    def error_on_its_own_background(foreground):
+        """The person over a background of its own colour must vanish; a fringe is darker."""
+        warped = cv2.warpAffine(foreground, matrix, (64, 64), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        weight = cv2.warpAffine(alpha, matrix, (64, 64), flags=cv2.INTER_LINEAR)[..., None] / 255
+        return np.abs(weight * warped + (1 - weight) * person - person).max()
+
+    assert error_on_its_own_background(color) > 5
+    assert error_on_its_own_background(extend_foreground(color, alpha)) <= 1
+
+
+@pytest.mark.parametrize("value", [0, 1, 255])
+def test_uniform_alpha_gives_a_copy(value):
+    color = np.random.default_rng(0).integers(0, 256, (5, 9, 3), dtype=np.uint8)
+    extended = extend_foreground(color, np.full((5, 9), value, np.uint8))
+    np.testing.assert_array_equal(extended, color)
+    assert not np.shares_memory(extended, color)
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (2, 1), (1, 300), (301, 1), (3, 3), (17, 1000)])
+def test_every_size_is_filled_from_a_single_pixel(shape):
+    color, alpha = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
+    color[-1, -1], alpha[-1, -1] = (10, 200, 90), 3
+    assert np.abs(extend_foreground(color, alpha).astype(int) - (10, 200, 90)).max() <= 1
