@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -46,10 +47,11 @@ class MattingDataModule(LightningDataModule):
     def __init__(
         self,
         root: str | None = None,
-        foregrounds: Sequence[ForegroundSource] | None = None,
-        backgrounds: Sequence[BackgroundSource] | None = None,
-        validation: Mapping[str, Benchmark] | None = None,
-        test: Mapping[str, Benchmark] | None = None,
+        # Empty rather than None: within a union the parser would swallow a source's own error message.
+        foregrounds: Sequence[ForegroundSource] = (),
+        backgrounds: Sequence[BackgroundSource] = (),
+        validation: Mapping[str, Benchmark] = MappingProxyType({}),
+        test: Mapping[str, Benchmark] = MappingProxyType({}),
         predict: str | None = None,
         size: int = 256,
         batch_size: int = 4,
@@ -71,11 +73,11 @@ class MattingDataModule(LightningDataModule):
         self.root = root
         self.foregrounds = foregrounds or [ProceduralPortraits(size=size)]
         self.backgrounds = backgrounds or [ProceduralBackgrounds(size=size)]
-        if validation is None:
+        if not validation:
             held_out = Benchmark(ProceduralPortraits(32, size, seed=1), ProceduralBackgrounds(32, size, seed=1))
             validation = {"procedural": held_out}
         self.validation = dict(validation)
-        self.test = dict(test) if test else self.validation
+        self.test = dict(test) or self.validation
         self.predict = predict
         self.size, self.batch_size, self.seed = size, batch_size, seed
         self.samples_per_epoch, self.second_person = samples_per_epoch, second_person

@@ -66,6 +66,10 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise _unwritable(args.output, error) from error
     model, trained_size = load_checkpoint(args.weights)
+    if getattr(model, "trimap", False):
+        raise InputError(
+            f"{args.weights} holds a network that needs a trimap beside each photo; give one trained without trimaps."
+        )
     predictor = MattePredictor(model, args.size or trained_size, str(device))
 
     failures: list[InputError] = []

@@ -1,15 +1,19 @@
 """The LightningCLI behind fit, validate, test and predict."""
 
+import argparse
 import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from jsonargparse import Namespace
+from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from omegaconf.errors import OmegaConfBaseException
 
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.errors import InputError
@@ -18,6 +22,13 @@ from sdnet_pl.lit.callbacks import Panels, PredictionWriter, RunReport, SaveRunC
 from sdnet_pl.lit.module import HEADLINE, SDNetModule
 
 RUN_DIR_VARIABLE = "SDNET_RUN_DIR"
+
+
+class Parser(LightningArgumentParser):
+    """Says what is wrong in a sentence, where jsonargparse prints its whole usage."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
+        raise InputError(f"{' '.join(message.split())}; `sdnet-pl COMMAND --help` lists the options.") from ex
 
 
 class SDNetCLI(LightningCLI):
@@ -90,8 +101,11 @@ class SDNetCLI(LightningCLI):
         return self.config[self.config.subcommand]
 
     def _new_run_dir(self, config: Namespace) -> Path:
-        files = config.get("config") or []
-        name = Path(str(files[-1])).stem if files else config.model.preset
+        # Resolving interpolations drops the config files' names from the parsed config.
+        given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        given.add_argument("-c", "--config")
+        file = given.parse_known_args(sys.argv[1:])[0].config
+        name = Path(file).stem if file else config.model.preset
         stamp = time.strftime("%Y%m%d-%H%M%S")
         path = base = Path("runs") / name / (stamp if self.config.subcommand == "fit" else f"{stamp}-{self.config.subcommand}")
         number = 1
@@ -101,12 +115,8 @@ class SDNetCLI(LightningCLI):
         return path
 
     def _model_keys_given(self) -> set[str]:
-        given = self.parser.parse_args(self._arguments, defaults=False)
+        given = self.parser.parse_args(sys.argv[1:], defaults=False)
         return set(given[given.subcommand].get("model", Namespace()).keys())
-
-    def parse_arguments(self, parser: LightningArgumentParser, args: Sequence[str] | None) -> None:
-        self._arguments = args
-        super().parse_arguments(parser, args)
 
 
 @rank_zero_only
@@ -124,7 +134,9 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         InputError: For input that the user can mend.
     """
-    before = os.environ.get(RUN_DIR_VARIABLE)
+    set_parsing_settings(omegaconf_absolute_to_relative_paths=True)  # ${data.root} is fit.data.root to the parser
+    before, argv = os.environ.get(RUN_DIR_VARIABLE), sys.argv
+    sys.argv = [argv[0], *arguments]  # what a DDP run starts its other processes with
     try:
         cli = SDNetCLI(
             SDNetModule,
@@ -136,9 +148,14 @@ def run(arguments: Sequence[str]) -> None:
             parser_kwargs={"parser_mode": "omegaconf+"},
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            args=list(arguments),
+            parser_class=Parser,
         )
+    except OmegaConfBaseException as error:
+        raise InputError(f"An interpolation in the config fails: {' '.join(str(error).split())}.") from error
+    except MisconfigurationException as error:
+        raise InputError(f"Lightning refuses these settings: {' '.join(str(error).split())}") from error
     finally:
+        sys.argv = argv
         if before is None:
             os.environ.pop(RUN_DIR_VARIABLE, None)
     if cli.trainer.is_global_zero:

@@ -91,6 +91,7 @@ class SDNetModule(LightningModule):
             batch["composite"],
         )
         self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
+        self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         self.log("loss", terms["total"].detach(), prog_bar=True, logger=False)
         return terms["total"]
 
@@ -106,12 +107,14 @@ class SDNetModule(LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_scores("test")
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
-        """``alpha`` float32 ``[H, W]`` at the photo's own size, beside the photo's ``name``."""
+    def on_predict_start(self) -> None:
         if self.model.trimap:
             raise InputError("predict works without trimaps, and this checkpoint's network takes one; use another.")
-        predictor = MattePredictor(self.model, self.trainer.datamodule.size, str(self.device))  # type: ignore[attr-defined]
-        return {"name": batch["name"], "alpha": predictor.alpha(batch["photo"].cpu().numpy())}
+        self.predictor = MattePredictor(self.model, self.trainer.datamodule.size, str(self.device))  # type: ignore[attr-defined]
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        """``alpha`` float32 ``[H, W]`` at the photo's own size, beside the photo's ``name``."""
+        return {"name": batch["name"], "alpha": self.predictor.alpha(batch["photo"].cpu().numpy())}
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)

@@ -19,7 +19,9 @@ class _Procedural:
         if length < 1:
             raise InputError(f"length must be at least 1, got {length}; pass the number of pictures of an epoch")
         if size < MIN_SIZE:
-            raise InputError(f"size must be at least {MIN_SIZE} pixels, got {size}; pass the training size, such as 256")
+            raise InputError(
+                f"size must be at least {MIN_SIZE} pixels, got {size}; pass the training size, such as 256"
+            )
         if seed < 0:
             raise InputError(f"seed must not be negative, got {seed}; pass 0 or a positive integer")
         self.length, self.size, self.seed = length, size, seed

@@ -1,0 +1,39 @@
+# Every target that needs the package installs it first, once, into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup fit test test-slow lint format clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Make .venv and install the package with the tested versions
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else "sdnet_pl needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d; name another: make PYTHON=python3.12 setup" % v[:2])'
+	@echo "Installing into .venv (a minute or two; PyTorch is large) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+fit: setup  ## Train a tiny SDNet on built-in portraits and score it (minutes on two cores)
+	$(BIN)/sdnet-pl fit --config experiments/quickstart/synthetic.yaml
+
+test: setup  ## Run the tests
+	$(BIN)/python -m pytest
+
+test-slow: setup  ## Run the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: setup  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup  ## Put the code into the common style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove .venv and caches; runs/ stays
+	rm -rf .venv build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,58 @@
+"""The floor plan: imports go from later rooms to earlier ones only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sdnet_pl
+
+PACKAGE = Path(sdnet_pl.__file__).parent
+# A room may import itself and those before it; `inference` stands before `lit`, whose predict step uses it.
+ROOMS = ["errors", "nn", "losses", "metrics", "data", "inference", "reporting", "lit", "cli", "__main__"]
+# Rooms that know nothing of each other although the order would let them.
+STRANGERS = {("metrics", "losses"), ("metrics", "nn"), ("losses", "nn"), ("data", "nn"), ("data", "losses"), ("data", "metrics")}
+
+
+def imported(file: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            base = node.module or ""
+            names = [f"{base}.{alias.name}" for alias in node.names] if base == "sdnet_pl" else [base]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        rooms |= {name.split(".")[1] for name in names if name.startswith("sdnet_pl.")}
+    return rooms
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_imports_go_one_way(file: Path):
+    room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    for other in imported(file):
+        assert ROOMS.index(other) <= ROOMS.index(room), f"{room} must not import {other}"
+        assert (room, other) not in STRANGERS, f"{room} must not know {other}"
+
+
+def test_every_room_is_in_the_plan():
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.name not in ("__init__.py", "py.typed", "__pycache__")}
+    assert rooms == set(ROOMS)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["matte", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]):
+    code = (
+        "import sys; from sdnet_pl.cli import main\n"
+        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'lightning', 'numpy', 'cv2', 'kornia', 'albumentations', 'wandb', 'jsonargparse'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
