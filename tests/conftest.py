@@ -1,0 +1,64 @@
+"""Small data that tests share."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+
+@pytest.fixture
+def cutout_root(tmp_path: Path) -> Path:
+    """A seeded folder tree as people have it: cutouts/{train,val} (RGBA) and backgrounds/{train,val} (JPEG)."""
+    rng = np.random.default_rng(0)
+    root = tmp_path / "pictures"
+    for split, people in (("train", 6), ("val", 3)):
+        for folder, count in (("cutouts", people), ("backgrounds", 4)):
+            (root / folder / split).mkdir(parents=True)
+            for i in range(count):
+                name = root / folder / split / f"{i:02d}"
+                noise = rng.integers(0, 256, (12, 10, 3), dtype=np.uint8)
+                picture = cv2.resize(noise, (100, 120), interpolation=cv2.INTER_CUBIC)
+                if folder == "backgrounds":
+                    PillowImage.fromarray(picture).save(name.with_suffix(".jpg"))
+                else:
+                    alpha = np.zeros((120, 100), np.uint8)
+                    cv2.ellipse(alpha, (50, 70), (20 + 3 * i, 45), 0, 0, 360, 255, -1, cv2.LINE_AA)
+                    soft = cv2.GaussianBlur(alpha, (5, 5), 0)
+                    PillowImage.fromarray(np.dstack([picture, soft])).save(name.with_suffix(".png"))
+    return root
+
+
+def procedural_benchmark() -> dict[str, object]:
+    init_args = {"length": 3, "size": 64, "seed": 1}
+    sources = {
+        kind: {"class_path": f"sdnet_pl.data.Procedural{name}", "init_args": init_args}
+        for kind, name in (("foregrounds", "Portraits"), ("backgrounds", "Backgrounds"))
+    }
+    return {"class_path": "sdnet_pl.data.Benchmark", "init_args": sources}
+
+
+@pytest.fixture(scope="session")
+def tiny_fit() -> Callable[..., list[str]]:
+    """Arguments of a fit that takes seconds: the tiny network, four steps an epoch, at 64 pixels."""
+
+    def arguments(run_dir: Path, *more: str) -> list[str]:
+        settings = {
+            "model.preset": "sdnet-tiny",
+            "data.size": 64,
+            "data.batch_size": 2,
+            "data.samples_per_epoch": 8,
+            "data.workers": 0,
+            "data.validation": json.dumps({"held_out": procedural_benchmark()}),
+            "trainer.max_epochs": 1,
+            "trainer.accelerator": "cpu",
+            "trainer.log_every_n_steps": 1,
+            "trainer.enable_progress_bar": "false",
+            "run_dir": run_dir,
+        }
+        return ["fit", *(f"--{key}={value}" for key, value in settings.items()), *more]
+
+    return arguments

@@ -13,7 +13,14 @@ PACKAGE = Path(sdnet_pl.__file__).parent
 # A room may import itself and those before it; `inference` stands before `lit`, whose predict step uses it.
 ROOMS = ["errors", "nn", "losses", "metrics", "data", "inference", "reporting", "lit", "cli", "__main__"]
 # Rooms that know nothing of each other although the order would let them.
-STRANGERS = {("metrics", "losses"), ("metrics", "nn"), ("losses", "nn"), ("data", "nn"), ("data", "losses"), ("data", "metrics")}
+STRANGERS = {
+    ("metrics", "losses"),
+    ("metrics", "nn"),
+    ("losses", "nn"),
+    ("data", "nn"),
+    ("data", "losses"),
+    ("data", "metrics"),
+}
 
 
 def imported(file: Path) -> set[str]:

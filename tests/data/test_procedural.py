@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from sdnet_pl.data.sources.base import Foreground
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
-from sdnet_pl.data.sources.procedural_portraits import extended
+from sdnet_pl.data.sources.procedural.canvas import extended
 from sdnet_pl.errors import InputError
 
 Source = type[ProceduralPortraits] | type[ProceduralBackgrounds]

@@ -1,6 +1,7 @@
 """The network: size, shapes, gradients, and what it refuses."""
 
 import io
+from typing import Any
 
 import pytest
 import torch
@@ -61,7 +62,7 @@ def test_side_outputs_and_features(preset: str):
     assert {i: tuple(s.shape) for i, s in out.side_outputs.items()} == {
         i: (1, 1, 64 // 2 ** (i - 1) // stride, 96 // 2 ** (i - 1) // stride) for i in (2, 3, 4)
     }
-    assert all(0 <= s.min() and s.max() <= 1 for s in out.side_outputs.values())
+    assert all(s.min() >= 0 and s.max() <= 1 for s in out.side_outputs.values())
     assert set(out.features) == set(FEATURE_NAMES)
     assert all(f.shape[-1] == out.side_outputs[int(name[-1])].shape[-1] for name, f in out.features.items())
     assert model.forward_side_outputs(torch.rand(1, 3, 64, 96)).features == {}
@@ -112,7 +113,8 @@ def test_clear_errors():
 def test_gradients_of_every_convolution_in_bfloat16_agree_with_float32(changes: dict):
     # Some CPU kernels give wrong bfloat16 weight gradients for dilated depthwise convolutions in channels_last.
     torch.manual_seed(0)
-    model = create_model("sdnet-tiny", **changes).to(memory_format=torch.channels_last)
+    model: Any = create_model("sdnet-tiny", **changes)
+    model.to(memory_format=torch.channels_last)
     inputs: dict[str, torch.Tensor] = {}
     layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)}
     for name, layer in layers.items():
@@ -138,7 +140,7 @@ def test_gradients_of_every_convolution_in_bfloat16_agree_with_float32(changes: 
 class TestOctave:
     def test_is_the_sum_of_its_pairs(self):
         torch.manual_seed(0)
-        conv = GOctConv({0: 3, 1: 4}, {0: 5, 1: 6, 2: 7}, 3).eval()
+        conv: Any = GOctConv({0: 3, 1: 4}, {0: 5, 1: 6, 2: 7}, 3).eval()
         conv.norm_act = nn.Identity()
         x = {0: torch.rand(1, 3, 16, 16), 1: torch.rand(1, 4, 8, 8)}
         out = conv(x)
@@ -153,12 +155,14 @@ class TestOctave:
         torch.testing.assert_close(out[2], down)
 
     def test_initial_scale_counts_all_inputs(self):
-        conv = GOctConv({0: 64, 1: 64}, {0: 64, 1: 64}, 3)
+        conv: Any = GOctConv({0: 64, 1: 64}, {0: 64, 1: 64}, 3)
         expected = (2 / (1 + 0.25**2) / (128 * 9)) ** 0.5
         for layer in [*conv.level.values(), *conv.down.values()]:
             assert layer.weight.std().item() == pytest.approx(expected, rel=0.05)  # 36,864 draws and more
 
     def test_ilblock_mixes_with_1x1_inside_a_stage_and_3x3_between(self):
+        inside: Any
+        between: Any
         inside, between = ILBlock({0: 4, 1: 4}, {0: 4, 1: 4}), ILBlock({0: 4, 1: 4}, {1: 8, 2: 8})
         assert inside.mix.level["0"].kernel_size == (1, 1)
         assert between.mix.level["1"].kernel_size == (3, 3)
@@ -168,7 +172,7 @@ class TestOctave:
 
 @pytest.mark.parametrize("separable", [False, True])
 def test_ampa_keeps_its_shape_and_sees_five_pixels_around(separable: bool):
-    module = AMPA(16, separable).eval()
+    module: Any = AMPA(16, separable).eval()
     torch.manual_seed(0)
     x = torch.rand(1, 16, 15, 15, requires_grad=True)
     assert module(x).shape == x.shape

@@ -13,7 +13,7 @@ _HOME = {
     "ProceduralBackgrounds": "sources.procedural",
     "ProceduralPortraits": "sources.procedural",
 }
-__all__ = list(_HOME)  # noqa: PLE0605
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

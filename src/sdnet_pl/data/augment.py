@@ -2,6 +2,7 @@
 
 import math
 import os
+import random
 from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for a newer release on import
@@ -52,8 +53,10 @@ class RandomPlacement(A.DualTransform):
         target = self.size * np.array([draw(0.25, 0.75), draw(0.25, 0.75)])
         shift = target - linear @ anchor
         if top + height == data["mask"].shape[0]:
-            # Whom the picture's lower edge cuts, the canvas's lower edge must cut too: nobody floats.
-            corners = linear @ np.array([[left, left + width], [top + height, top + height]]) + shift[:, None]
+            # Whom the picture's lower edge cuts, the canvas's lower edge must cut too: nobody floats. The centres of
+            # the lowest row count, since alpha fades out below them.
+            lowest = top + height - 1
+            corners = linear @ np.array([[left, left + width], [lowest, lowest]]) + shift[:, None]
             shift[1] += max(0.0, self.size - corners[1].min())
         return {"matrix": np.column_stack([linear, shift]), "zoom": zoom}
 
@@ -67,11 +70,12 @@ class RandomPlacement(A.DualTransform):
         if zoom <= 0.5:
             height, width = image.shape[:2]
             shrunk = (max(1, round(2 * zoom * width)), max(1, round(2 * zoom * height)))
-            image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
+            image = np.asarray(cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA), np.uint8)
             # Pixel centres: x = (x' + 1/2) · width / width' − 1/2.
             ratio = np.array([width, height]) / shrunk
             matrix = np.column_stack([matrix[:, :2] * ratio, matrix[:, 2] + matrix[:, :2] @ ((ratio - 1) / 2)])
-        return cv2.warpAffine(image, matrix, (self.size, self.size), flags=cv2.INTER_LINEAR, borderMode=border)
+        size = self.size, self.size
+        return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border), np.uint8)
 
     def get_transform_init_args_names(self) -> tuple[str, ...]:
         return ("size", "scale", "rotate", "shear")
@@ -81,7 +85,8 @@ class Augmentation:
     """The random warp and colours of one sample, drawn from the sample's own seed.
 
     albumentations 2.0.8 keeps a random state that workers would share and epochs would repeat, so it is seeded anew
-    for every sample: streams then depend on nothing but the sample's number.
+    for every sample: streams then depend on nothing but the sample's number. All transforms of a pipeline draw from
+    one generator: set_random_seed would give each its own with the same numbers, so that only mirrored pictures blur.
 
     Args:
         size: Side of the training crop in pixels.
@@ -91,7 +96,7 @@ class Augmentation:
         self.foreground = A.Compose([RandomPlacement(size), A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=0.8)])
         self.background = A.Compose(
             [
-                A.RandomResizedCrop((size, size), scale=(0.25, 1.0), ratio=(0.75, 1.33)),
+                A.RandomResizedCrop((size, size), scale=(0.25, 1.0), ratio=(0.75, 1.33), area_for_downscale="image"),
                 A.HorizontalFlip(p=0.5),
                 A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=0.8),
                 A.GaussianBlur(sigma_limit=(0.5, 4.0), blur_limit=0, p=0.25),
@@ -100,12 +105,16 @@ class Augmentation:
 
     def augment_foreground(self, foreground: Foreground, seed: int) -> Foreground:
         """F and α at the training size, under the same warp."""
-        self.foreground.set_random_seed(seed)
+        _reseed(self.foreground, seed)
         out = self.foreground(image=foreground.color, mask=foreground.alpha)
         return Foreground(out["image"], out["mask"])
 
     def augment_background(self, background: Image, seed: int) -> Image:
         """B at the training size; one smaller than that is scaled up to cover it."""
-        self.background.set_random_seed(seed)
+        _reseed(self.background, seed)
         augmented: Image = self.background(image=background)["image"]
         return augmented
+
+
+def _reseed(pipeline: A.Compose, seed: int) -> None:
+    pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))

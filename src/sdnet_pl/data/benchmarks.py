@@ -84,7 +84,8 @@ class Benchmark(Dataset[dict[str, Tensor]]):
         if self.size is not None and self.size < max(height, width):
             scale = self.size / max(height, width)
             shape = max(32, round(width * scale)), max(32, round(height * scale))
-            foreground = Foreground(*(cv2.resize(x, shape, interpolation=cv2.INTER_AREA) for x in foreground))
+            reduced = (cv2.resize(x, shape, interpolation=cv2.INTER_AREA) for x in foreground)
+            foreground = Foreground(*(np.asarray(x, np.uint8) for x in reduced))
         image = composite_uint8(foreground, cover(self.backgrounds.load(j), *foreground.alpha.shape))
         return {
             "image": to_tensor(image),

@@ -40,7 +40,10 @@ def merge_foregrounds(front: Foreground, back: Foreground) -> Foreground:
 
 
 def merge_float(
-    color1: NDArray[np.floating], alpha1: NDArray[np.floating], color2: NDArray[np.floating], alpha2: NDArray[np.floating]
+    color1: NDArray[np.floating],
+    alpha1: NDArray[np.floating],
+    color2: NDArray[np.floating],
+    alpha2: NDArray[np.floating],
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """The mathematics of :func:`merge_foregrounds`, on floats of any range of colours; returns (alpha, color)."""
     behind = (1 - alpha1) * alpha2
@@ -63,7 +66,8 @@ def cover(background: Image, height: int, width: int) -> Image:
     scale = max(height / background.shape[0], width / background.shape[1])
     h, w = max(height, round(background.shape[0] * scale)), max(width, round(background.shape[1] * scale))
     if (h, w) != background.shape[:2]:
-        background = cv2.resize(background, (w, h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        background = np.asarray(cv2.resize(background, (w, h), interpolation=interpolation), np.uint8)
     top, left = (h - height) // 2, (w - width) // 2
     return background[top : top + height, left : left + width]
 

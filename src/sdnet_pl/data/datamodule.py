@@ -17,7 +17,7 @@ from sdnet_pl.data.composition import Degradation, composite
 from sdnet_pl.data.pictures import list_pictures, read_rgb
 from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
-from sdnet_pl.data.training import CompositionDataset, EpochSampler, EvaluationSampler, to_tensor
+from sdnet_pl.data.training import CompositionDataset, EpochSampler, EvaluationSampler
 from sdnet_pl.errors import InputError
 
 SIZE_MULTIPLE = 32
@@ -64,9 +64,12 @@ class MattingDataModule(LightningDataModule):
         super().__init__()
         if size % SIZE_MULTIPLE or size < 64:
             nearest = max(64, round(size / SIZE_MULTIPLE) * SIZE_MULTIPLE)
-            raise InputError(f"data.size is {size}; it must be a multiple of {SIZE_MULTIPLE} from 64 on: try {nearest}.")
-        if batch_size < 1:
-            raise InputError(f"data.batch_size is {batch_size}; it must be at least 1.")
+            raise InputError(
+                f"data.size is {size}; it must be a multiple of {SIZE_MULTIPLE} from 64 on: try {nearest}."
+            )
+        for name, number, least in (("batch_size", batch_size, 1), ("seed", seed, 0), ("workers", workers or 0, 0)):
+            if number < least:
+                raise InputError(f"data.{name} is {number}; it must be at least {least}.")
         for name, value in (("second_person", second_person), ("degradation", degradation)):
             if not 0 <= value <= 1:
                 raise InputError(f"data.{name} is {value}; a probability lies between 0 and 1.")
@@ -103,7 +106,7 @@ class MattingDataModule(LightningDataModule):
     @property
     def samples(self) -> int:
         """Training samples in an epoch, over all processes."""
-        return self.samples_per_epoch or sum(map(len, self.foregrounds))
+        return sum(map(len, self.foregrounds)) if self.samples_per_epoch is None else self.samples_per_epoch
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         sampler = EpochSampler(self.samples, *self._rank())
@@ -152,20 +155,32 @@ class MattingDataModule(LightningDataModule):
 
 
 class PhotoDataset(Dataset[dict[str, Any]]):
-    """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` and ``name``, the path below the folder."""
+    """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` and ``name``, the path below the folder without suffix.
+
+    Raises:
+        InputError: the path is missing, a folder holds no picture, or two photos have one name, and so would their
+            predictions.
+    """
 
     def __init__(self, path: str) -> None:
         given = Path(path)
         self.folder = given if given.is_dir() else given.parent
         self.paths = list_pictures(given) if given.is_dir() or not given.exists() else [given]
+        named: dict[str, Path] = {}
+        for file in self.paths:
+            other = named.setdefault(self._name(file), file)
+            if other != file:
+                raise InputError(f"{other} and {file} would have one prediction; rename one of them.")
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path = self.paths[index % len(self)]
-        name = str(path.relative_to(self.folder).with_suffix(""))
-        return {"photo": torch.from_numpy(read_rgb(path)), "name": name, "padding": index >= len(self)}
+        return {"photo": torch.from_numpy(read_rgb(path)), "name": self._name(path), "padding": index >= len(self)}
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self.folder).with_suffix(""))
 
 
 def _one_thread(worker: int) -> None:

@@ -36,7 +36,7 @@ def evaluation_trimap(alpha: Image) -> Image:
 
 
 def random_trimap(alpha: Image, rng: np.random.Generator) -> Image:
-    """A trimap for training, its band up to a tenth of the picture wide on either side."""
+    """A trimap for training, its band up to a tenth of the picture wide, up to half of it on either side."""
     widest = max(3, max(alpha.shape) // 10)
     foreground_kernel, background_kernel = rng.integers(1, widest + 1, size=2)
     return trimap_from_alpha(alpha, int(foreground_kernel), int(background_kernel))

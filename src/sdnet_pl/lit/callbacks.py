@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import yaml
+from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
-from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
 from sdnet_pl.data.pictures import atomic_write, write_png
-from sdnet_pl.nn import SideOutputs
+from sdnet_pl.lit.module import SDNetModule
 from sdnet_pl.reporting.curves import curves_figure, read_series
 from sdnet_pl.reporting.panels import PanelRow, panel_figure, to_array
 from sdnet_pl.reporting.tables import score_rows, to_csv, to_markdown
@@ -27,11 +28,11 @@ class SaveRunConfig(SaveConfigCallback):
     A second command in the same directory (a resumed fit) adds a file of its own.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, save_to_log_dir=False, **kwargs)
+    def __init__(self, parser: LightningArgumentParser, config: Namespace, **kwargs: Any) -> None:
+        super().__init__(parser, config, save_to_log_dir=False, **kwargs)
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        text = self.parser.dump(self.config, skip_none=False)
+        text = self.parser.dump(self.config, skip_unset=False)
         path = Path(trainer.default_root_dir) / "config.yaml"
         number = 1
         while path.exists():
@@ -66,12 +67,12 @@ class Panels(Callback):
         self._collect(*args, **kwargs)
 
     def _collect(
-        self, outputs: SideOutputs, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0
+        self, outputs: dict[str, Any], batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         if dataloader_idx == 0 and len(self.rows) < self.count:
-            sides = {i: side[0].cpu() for i, side in outputs.side_outputs.items()}
+            sides = {i: side[0].cpu() for i, side in outputs["side_outputs"].items()}
             self.rows.append(
-                PanelRow(batch["image"][0].cpu(), outputs.alpha[0].cpu(), batch["alpha"][0].cpu(), sides)
+                PanelRow(batch["image"][0].cpu(), outputs["alpha"][0].cpu(), batch["alpha"][0].cpu(), sides)
             )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -108,10 +109,11 @@ class RunReport(Callback):
             write_png(Path(trainer.default_root_dir) / "curves.png", to_array(curves_figure(read_series(files))))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, SDNetModule)
         if not trainer.is_global_zero:
             return
-        benchmarks = trainer.datamodule.test  # type: ignore[attr-defined]
-        scores = {name: pl_module.scores[f"test/{name}"] for name in benchmarks}  # type: ignore[index,operator]
+        benchmarks = pl_module.data.test
+        scores = {name: pl_module.scores[f"test/{name}"] for name in benchmarks}
         rows = score_rows(scores, {name: benchmark.hash for name, benchmark in benchmarks.items()})
         folder = Path(trainer.default_root_dir)
         files = {"metrics.csv": to_csv(rows), "metrics.md": to_markdown(rows)}

@@ -27,7 +27,7 @@ RUN_DIR_VARIABLE = "SDNET_RUN_DIR"
 class Parser(LightningArgumentParser):
     """Says what is wrong in a sentence, where jsonargparse prints its whole usage."""
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         raise InputError(f"{' '.join(message.split())}; `sdnet-pl COMMAND --help` lists the options.") from ex
 
 
@@ -92,7 +92,7 @@ class SDNetCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Scores the best checkpoint on the test benchmarks."""
-        if self.trainer.fast_dev_run or self.trainer.interrupted:
+        if self._command().trainer.fast_dev_run or self.trainer.interrupted:
             return
         best = self.trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
         self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best" if best else None)
@@ -107,7 +107,9 @@ class SDNetCLI(LightningCLI):
         file = given.parse_known_args(sys.argv[1:])[0].config
         name = Path(file).stem if file else config.model.preset
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = base = Path("runs") / name / (stamp if self.config.subcommand == "fit" else f"{stamp}-{self.config.subcommand}")
+        path = base = (
+            Path("runs") / name / (stamp if self.config.subcommand == "fit" else f"{stamp}-{self.config.subcommand}")
+        )
         number = 1
         while path.exists():
             number += 1

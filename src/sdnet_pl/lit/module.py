@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor
 from sdnet_pl.losses import Distillation, MattingObjective
@@ -69,11 +70,15 @@ class SDNetModule(LightningModule):
         self.metrics: dict[str, dict[str, BenchmarkMetrics]] = {"val": {}, "test": {}}
         self.scores: dict[str, dict[str, float]] = {}
 
+    @property
+    def data(self) -> MattingDataModule:
+        """The data of the running trainer."""
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
     def setup(self, stage: str) -> None:
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        for name in data.validation:
+        for name in self.data.validation:
             self.metrics["val"][name] = BenchmarkMetrics()
-        for name in data.test:
+        for name in self.data.test:
             self.metrics["test"][name] = BenchmarkMetrics(full=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,10 +100,10 @@ class SDNetModule(LightningModule):
         self.log("loss", terms["total"].detach(), prog_bar=True, logger=False)
         return terms["total"]
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> SideOutputs:
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         return self._evaluation_step("val", batch, dataloader_idx)
 
-    def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> SideOutputs:
+    def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         return self._evaluation_step("test", batch, dataloader_idx)
 
     def on_validation_epoch_end(self) -> None:
@@ -110,7 +115,7 @@ class SDNetModule(LightningModule):
     def on_predict_start(self) -> None:
         if self.model.trimap:
             raise InputError("predict works without trimaps, and this checkpoint's network takes one; use another.")
-        self.predictor = MattePredictor(self.model, self.trainer.datamodule.size, str(self.device))  # type: ignore[attr-defined]
+        self.predictor = MattePredictor(self.model, self.data.size, str(self.device))
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """``alpha`` float32 ``[H, W]`` at the photo's own size, beside the photo's ``name``."""
@@ -132,7 +137,7 @@ class SDNetModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # The photo sizes that the network has learned; `matte` scales to it.
-        checkpoint["training_size"] = self.trainer.datamodule.size  # type: ignore[attr-defined]
+        checkpoint["training_size"] = self.data.size
 
     def _predict(self, batch: dict[str, Tensor]) -> SideOutputs:
         x = batch["image"]
@@ -140,7 +145,7 @@ class SDNetModule(LightningModule):
             x = torch.cat([x, (batch["trimap"].float() / 127.5).round() / 2], dim=1)
         return self.model.forward_side_outputs(x.contiguous(memory_format=self.memory_format))
 
-    def _evaluation_step(self, stage: str, batch: dict[str, Tensor], dataloader_idx: int) -> SideOutputs:
+    def _evaluation_step(self, stage: str, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Any]:
         out = self._predict(batch)
         alpha, trimap = out.alpha.float(), batch["trimap"]
         if self.model.trimap:  # what the trimap tells is known: the usual protocol of trimap-based methods
@@ -148,7 +153,7 @@ class SDNetModule(LightningModule):
         if not batch["padding"].any():
             metrics = list(self.metrics[stage].values())[dataloader_idx].to(alpha.device)
             metrics.update(alpha, batch["alpha"], trimap)
-        return out._replace(alpha=alpha)
+        return {"alpha": alpha, "side_outputs": out.side_outputs}
 
     def _log_scores(self, stage: str) -> None:
         for position, (name, metrics) in enumerate(self.metrics[stage].items()):
@@ -158,5 +163,3 @@ class SDNetModule(LightningModule):
             if stage == "val" and position == 0:
                 self.log(HEADLINE, values["mad_whole"].float(), prog_bar=True)
             self.scores[f"{stage}/{name}"] = {key: float(value) for key, value in values.items()}
-
-

@@ -126,4 +126,3 @@ def _upsample(x: Tensor, dim: int) -> Tensor:
 
 def _stride_two(x: Tensor, dim: int, start: int) -> Tensor:
     return x[..., start::2, :] if dim == -2 else x[..., start::2]
-

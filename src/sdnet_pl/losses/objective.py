@@ -85,7 +85,10 @@ class MattingObjective(nn.Module):
                 total = total + self.aux_weight * self.alpha_weights[name] * value
         if self.pairs:
             terms["distillation"] = sum(
-                (cosine_distillation_loss(side_outputs[student], side_outputs[teacher]) for teacher, student in self.pairs),
+                (
+                    cosine_distillation_loss(side_outputs[student], side_outputs[teacher])
+                    for teacher, student in self.pairs
+                ),
                 start=target.new_zeros(()),
             )
             total = total + self.distillation_weight * terms["distillation"]

@@ -7,7 +7,6 @@ Study the Semantics of Salient Object Detection" (gOctConv and ILBlock, ref. [8]
 
 from collections.abc import Mapping
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -99,6 +98,7 @@ class SimplifiedGOctConv(nn.Module):
             {str(octave): nn.Conv2d(c, c, 3, padding=1, groups=c, bias=False) for octave, c in channels.items()}
         )
         for layer in self.convs.values():
+            assert isinstance(layer, nn.Conv2d)
             nn.init.kaiming_normal_(layer.weight, a=0.25)
         self.norm_act = NormAct(channels)
 
@@ -113,8 +113,8 @@ class ILBlock(nn.Module):
         in_channels: Channels at each input octave.
         out_channels: Channels at each output octave. The OctConv is 1x1 where these octaves are the input's,
             and 3x3 where the resolution changes.
-        residual: Adds the OctConv's output to the block's: the depthwise pair then refines it instead of replacing
-            it. The original has no residual.
+        residual: Adds the input where its octaves and channels are the output's, within a stage. The original has no
+            residual.
     """
 
     def __init__(self, in_channels: Mapping[int, int], out_channels: Mapping[int, int], residual: bool = False) -> None:
@@ -122,11 +122,8 @@ class ILBlock(nn.Module):
         kernel_size = 1 if in_channels.keys() == out_channels.keys() else 3
         self.mix = GOctConv(in_channels, out_channels, kernel_size)
         self.refine = nn.Sequential(SimplifiedGOctConv(out_channels), SimplifiedGOctConv(out_channels))
-        self.residual = residual
+        self.residual = residual and dict(in_channels) == dict(out_channels)
 
     def forward(self, features: Features) -> Features:
-        mixed = self.mix(features)
-        refined: Features = self.refine(mixed)
-        if not self.residual:
-            return refined
-        return {octave: torch.add(x, mixed[octave]) for octave, x in refined.items()}
+        out: Features = self.refine(self.mix(features))
+        return {octave: x + features[octave] for octave, x in out.items()} if self.residual else out

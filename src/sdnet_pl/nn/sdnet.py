@@ -48,6 +48,9 @@ class SDNet(nn.Module):
         separable_ampa: Depthwise-separable atrous and asymmetric branches in AMPA.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         trimap: bool = False,
@@ -74,7 +77,7 @@ class SDNet(nn.Module):
         self.encoder = Encoder(len(mean), stem_channels, widths, stem_stride, residual)
         encoded = [2 * width for width in widths[1:]]
         self.ampa = nn.ModuleDict(
-            {str(i): AMPA(c, separable_ampa) if ampa else nn.Identity() for i, c in zip((2, 3, 4), encoded, strict=True)}
+            {str(i): AMPA(c, separable_ampa) if ampa else nn.Identity() for i, c in enumerate(encoded, start=2)}
         )
         self.decoder = Decoder(encoded, decoder_channels, aggregation_channels, aggregate)
 

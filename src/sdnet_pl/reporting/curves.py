@@ -3,6 +3,7 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -33,7 +34,7 @@ def curves_figure(series: dict[str, list[tuple[int, float]]]) -> Figure:
             left.plot(*zip(*points, strict=True), color=color, label=term, linewidth=1.2)
     left.set(title="training loss (unweighted terms of the final alpha)", xlabel="step", yscale="log")
     benchmarks = [name for name in series if name.startswith("val/") and name.endswith("/mad_whole")]
-    for color, name in zip(COLORS, benchmarks, strict=False):
+    for color, name in zip(cycle(COLORS), benchmarks, strict=False):
         steps, values = zip(*series[name], strict=True)
         right.plot(steps, [1000 * v for v in values], color=color, marker="o", markersize=3, label=name.split("/")[1])
     right.set(title="validation MAD×1000 (whole image)", xlabel="step", yscale="log")

@@ -5,11 +5,11 @@ import hashlib
 import numpy as np
 
 from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image
-from sdnet_pl.data.sources.procedural_backgrounds import draw_background
-from sdnet_pl.data.sources.procedural_portraits import draw_portrait
+from sdnet_pl.data.sources.procedural.backgrounds import draw_background
+from sdnet_pl.data.sources.procedural.portrait import draw_portrait
 from sdnet_pl.errors import InputError
 
-MIN_SIZE = 32
+_MIN_SIZE = 32
 
 
 class _Procedural:
@@ -18,9 +18,9 @@ class _Procedural:
     def __init__(self, length: int = 1000, size: int = 256, seed: int = 0) -> None:
         if length < 1:
             raise InputError(f"length must be at least 1, got {length}; pass the number of pictures of an epoch")
-        if size < MIN_SIZE:
+        if size < _MIN_SIZE:
             raise InputError(
-                f"size must be at least {MIN_SIZE} pixels, got {size}; pass the training size, such as 256"
+                f"size must be at least {_MIN_SIZE} pixels, got {size}; pass the training size, such as 256"
             )
         if seed < 0:
             raise InputError(f"seed must not be negative, got {seed}; pass 0 or a positive integer")

@@ -1,0 +1,195 @@
+"""One warp for F and α: geometry, edges, visibility; and independent, reproducible draws."""
+
+import numpy as np
+import pytest
+
+from sdnet_pl.data.augment import Augmentation, RandomPlacement
+from sdnet_pl.data.foreground import extend_foreground
+from sdnet_pl.data.sources.base import Foreground
+from sdnet_pl.data.sources.procedural import ProceduralPortraits
+
+SIZE = 64
+
+
+def blob(height: int, width: int, center: tuple[float, float] = (0.5, 0.5)) -> np.ndarray:
+    """A soft ellipse that touches no edge."""
+    y, x = np.mgrid[:height, :width]
+    distance = np.hypot((x - center[0] * (width - 1)) / width, (y - center[1] * (height - 1)) / height)
+    return (255 * np.clip((0.3 - distance) / 0.08, 0, 1)).astype(np.uint8)
+
+
+def place(foreground: Foreground, seed: int, size: int = SIZE) -> tuple[Foreground, dict]:
+    placement = RandomPlacement(size)
+    placement.set_random_seed(seed)
+    params = placement.get_params_dependent_on_data({}, {"mask": foreground.alpha})
+    color, alpha = placement.apply(foreground.color, **params), placement.apply_to_mask(foreground.alpha, **params)
+    return Foreground(color, alpha), params
+
+
+def mass_center(mask: np.ndarray) -> np.ndarray:
+    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]]
+    weight = mask / mask.sum(dtype=float)
+    return np.array([(x * weight).sum(), (y * weight).sum()])
+
+
+@pytest.mark.parametrize("shape", [(90, 70), (400, 301)])
+def test_colour_and_alpha_get_one_warp(shape):
+    alpha = blob(*shape)
+    for seed in range(10):
+        placed, _ = place(Foreground(np.dstack([alpha] * 3), alpha), seed)
+        assert placed.color.shape == (SIZE, SIZE, 3)
+        assert placed.alpha.shape == (SIZE, SIZE)
+        # One or three channels may round differently.
+        assert np.abs(placed.color.astype(int) - placed.alpha[..., None]).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(300, 40), (400, 301), (30, 17), (64, 64)])
+def test_no_dark_fringe_around_people(shape):
+    """The person over a background of its own colour must vanish; a fringe is darker."""
+    skin = np.array([220, 180, 150], np.uint8)
+    alpha = blob(*shape)
+    cutout = np.where(alpha[..., None] > 0, skin, np.uint8(0))
+
+    def darkest(color: np.ndarray) -> float:
+        worst = 0.0
+        for seed in range(10):
+            placed, _ = place(Foreground(color, alpha), seed)
+            weight = placed.alpha[..., None] / 255
+            worst = max(worst, np.abs(weight * (placed.color - skin.astype(float))).max())
+        return worst
+
+    assert darkest(cutout) > 3
+    assert darkest(extend_foreground(cutout, alpha)) <= 1
+
+
+@pytest.mark.parametrize("shape", [(301, 203), (640, 480), (199, 500)])
+@pytest.mark.parametrize("zoom", [0.5, 0.31, 0.12])
+@pytest.mark.parametrize("mirror", [1, -1])
+def test_reducing_first_moves_nothing(shape, zoom, mirror):
+    alpha = blob(shape[0], shape[1], center=(0.55, 0.45))
+    linear = zoom * np.array([[0.97, -0.2], [0.25, 0.95]]) @ np.diag([mirror, 1])
+    size = 400
+    shift = np.array([size / 2, size / 2]) - linear @ mass_center(alpha)
+    matrix = np.column_stack([linear, shift])
+    placement = RandomPlacement(size)
+    reduced = placement.apply_to_mask(alpha, matrix, zoom)
+    direct = placement.apply_to_mask(alpha, matrix, 1.0)
+    # The blob's centre was sent to (200, 200).
+    np.testing.assert_allclose(mass_center(reduced), [200, 200], atol=0.1)
+    np.testing.assert_allclose(mass_center(direct), [200, 200], atol=0.1)
+    assert reduced.sum(dtype=float) == pytest.approx(direct.sum(dtype=float), rel=0.02)
+
+
+def test_fine_hair_survives_a_strong_reduction():
+    """Every eighth column is a hair, reduced eightfold: an even eighth, where a bilinear warp takes all or nothing."""
+    alpha = np.zeros((512, 512), np.uint8)
+    alpha[:, ::8] = 255
+    matrix = np.column_stack([np.eye(2) / 8, [-7 / 16, -7 / 16]])  # block by block: x' + 1/2 = (x + 1/2) / 8
+    reduced = RandomPlacement(SIZE).apply_to_mask(alpha, matrix, 1 / 8)
+    assert reduced[8:-8, 8:-8].mean() == pytest.approx(255 / 8, rel=0.02)
+    assert np.ptp(reduced[8:-8, 8:-8]) <= 1
+
+
+def test_people_are_to_be_seen_in_nearly_all_samples():
+    people = [ProceduralPortraits(size=96).load(index) for index in range(8)]
+    shares = [(place(people[seed % 8], seed)[0].alpha > 127).mean() for seed in range(240)]
+    assert np.mean(np.array(shares) > 0.05) >= 0.98
+    assert min(shares) > 0
+    assert np.ptp(shares) > 0.3  # near and far
+
+
+@pytest.mark.parametrize("shape", [(14, 10), (50, 40), (90, 30), (60, 90), (500, 360)])
+def test_who_touches_the_lower_edge_reaches_the_canvas_lower_edge(shape):
+    """Opaque down to the last row, whether the source is enlarged or reduced."""
+    height, width = shape
+    alpha = np.zeros((height, 3 * width), np.uint8)
+    alpha[height // 5 :, width : 2 * width] = 255
+    color = np.full((*alpha.shape, 3), 128, np.uint8)
+    for seed in range(40):
+        placed = place(Foreground(color, alpha), seed)[0].alpha
+        above = placed[-8:-4].min(axis=0) == 255
+        # Away from the slanted sides: 15° and 6° of shear move them by less than half of 8 rows.
+        inside = [x for x in range(5, SIZE - 5) if above[x - 5 : x + 6].all()]
+        assert (placed[-1, inside] == 255).all()
+        assert placed[-1].max() == 255
+
+
+def test_who_does_not_touch_it_may_be_anywhere():
+    alpha = blob(60, 60)
+    lowest = [place(Foreground(np.dstack([alpha] * 3), alpha), seed)[0].alpha[-1].max() for seed in range(60)]
+    assert 0 < np.count_nonzero(lowest) < 60
+
+
+def test_half_of_all_samples_are_mirrored():
+    alpha = blob(40, 40)
+    color = np.dstack([alpha] * 3)
+    mirrored = [
+        np.linalg.det(place(Foreground(color, alpha), seed, size=32)[1]["matrix"][:, :2]) < 0 for seed in range(400)
+    ]
+    assert 160 <= sum(mirrored) <= 240  # four standard deviations
+
+
+@pytest.mark.parametrize("shape", [(50, 50), (1, 1), (400, 3)])
+@pytest.mark.parametrize("value", [0, 255])
+def test_nobody_and_a_full_picture_are_placed_too(shape, value):
+    color = np.full((*shape, 3), 90, np.uint8)
+    for seed in range(5):
+        placed = Augmentation(SIZE).augment_foreground(Foreground(color, np.full(shape, value, np.uint8)), seed)
+        assert placed.color.shape == (SIZE, SIZE, 3)
+        assert placed.alpha.any() == (value > 0)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (64, 64), (300, 90), (33, 500)])
+def test_backgrounds_of_any_size_fill_the_canvas(shape):
+    scene = np.full((*shape, 3), 100, np.uint8)
+    for seed in range(8):
+        out = Augmentation(SIZE).augment_background(scene, seed)
+        assert out.shape == (SIZE, SIZE, 3)
+        assert out.dtype == np.uint8
+        # A flat picture stays flat: nothing was padded.
+        assert np.ptp(out.reshape(-1, 3), axis=0).max() == 0
+
+
+def test_large_backgrounds_are_reduced_by_area():
+    """Stripes of one pixel turn grey; picking single pixels would leave black and white."""
+    stripes = np.zeros((512, 512, 3), np.uint8)
+    stripes[:, ::2] = 255
+    for seed in range(10):
+        out = Augmentation(SIZE).augment_background(stripes, seed).astype(int)
+        # At least 3.5 columns to a pixel leave a ripple of 255 / 2 / 3.5, times the contrast of 1.3.
+        assert np.ptp(out.reshape(-1, 3), axis=0).max() < 80
+
+
+def test_a_sample_depends_on_its_seed_alone():
+    augmentation, fresh = Augmentation(SIZE), Augmentation(SIZE)
+    person = ProceduralPortraits(size=SIZE).load(0)
+    first = [augmentation.augment_foreground(person, seed) for seed in (1, 2, 3)]
+    np.testing.assert_array_equal(fresh.augment_foreground(person, 3).color, first[2].color)
+    np.testing.assert_array_equal(fresh.augment_foreground(person, 1).color, first[0].color)
+    assert (first[0].alpha != first[1].alpha).any()
+    scenes = [augmentation.augment_background(person.color, seed) for seed in (1, 2)]
+    np.testing.assert_array_equal(fresh.augment_background(person.color, 1), scenes[0])
+    assert (scenes[0] != scenes[1]).any()
+
+
+def test_transforms_draw_independently_of_each_other():
+    """With one seed for each transform, only mirrored backgrounds would blur and the largest people keep colours."""
+    augmentation, alpha = Augmentation(32), blob(40, 40)
+    person = Foreground(np.dstack([alpha] * 3), alpha)
+    mirrored, blurred, jittered, zooms = [], [], [], []
+    for seed in range(400):
+        augmentation.augment_background(person.color, seed)
+        augmentation.augment_foreground(person, seed)
+        # albumentations keeps the parameters of a transform that was applied, and none of one that was not.
+        _, flip, _, blur = (bool(transform.params) for transform in augmentation.background.transforms)
+        placement, jitter = augmentation.foreground.transforms
+        mirrored.append(flip)
+        blurred.append(blur)
+        jittered.append(bool(jitter.params))
+        zooms.append(placement.params["zoom"])
+    large = np.array(zooms) > np.median(zooms)
+    # Four standard deviations of 200 draws are 0.12.
+    for condition in (np.array(mirrored), large):
+        for half in (condition, ~condition):
+            assert np.mean(np.array(blurred)[half]) == pytest.approx(0.25, abs=0.12)
+            assert np.mean(np.array(jittered)[half]) == pytest.approx(0.8, abs=0.12)

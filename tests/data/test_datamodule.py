@@ -1,0 +1,204 @@
+"""The datamodule: what arrives in a step, what benchmarks and photos look like, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pillow
+
+from sdnet_pl.data.benchmarks import Benchmark
+from sdnet_pl.data.datamodule import MattingDataModule
+from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder
+from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
+from sdnet_pl.errors import InputError
+
+
+def small(**options) -> MattingDataModule:
+    defaults: dict[str, Any] = {
+        "foregrounds": [ProceduralPortraits(4, 64)],
+        "backgrounds": [ProceduralBackgrounds(4, 64)],
+        "validation": {"portraits": portraits(2)},
+        "size": 64,
+        "batch_size": 2,
+        "workers": 0,
+    }
+    return MattingDataModule(**(defaults | options))
+
+
+def portraits(count: int, seed: int = 1) -> Benchmark:
+    return Benchmark(ProceduralPortraits(count, 64, seed), ProceduralBackgrounds(4, 64, seed))
+
+
+def save(path: Path, height: int, width: int, channels: int = 3) -> np.ndarray:
+    pixels = np.random.default_rng(height).integers(0, 256, (height, width, channels), dtype=np.uint8)
+    path.parent.mkdir(exist_ok=True, parents=True)
+    Pillow.fromarray(pixels).save(path)
+    return pixels
+
+
+def first_training_batch(data: MattingDataModule) -> dict[str, torch.Tensor]:
+    data.setup("fit")
+    return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
+
+
+def test_defaults_work_without_any_file():
+    data = MattingDataModule()
+    batch = first_training_batch(data)
+    assert batch["image"].shape == batch["composite"].shape == (4, 3, 256, 256)
+    assert batch["alpha"].shape == batch["trimap"].shape == (4, 1, 256, 256)
+    assert data.samples == 1000
+    (loader,) = data.val_dataloader()
+    assert len(loader) == 32
+    evaluated = data.on_after_batch_transfer(next(iter(loader)), 0)
+    assert evaluated["image"].shape == (1, 3, 256, 256)
+    assert data.test == data.validation
+
+
+def test_validation_people_are_not_trained_on():
+    data = MattingDataModule(size=64)
+    trained = {source.fingerprint(index) for source in data.foregrounds for index in range(40)}
+    benchmark = data.validation["procedural"]
+    assert not trained & {benchmark.foregrounds.fingerprint(index) for index in range(32)}
+
+
+def test_a_training_batch_is_composited_then_degraded():
+    data = small(degradation=1.0)
+    batch = first_training_batch(data)
+    for key in ("foreground", "background", "alpha", "composite", "image"):
+        assert batch[key].dtype == torch.float32
+        assert batch[key].min() >= 0
+        assert batch[key].max() <= 1
+    assert batch["trimap"].dtype == torch.uint8
+    mixed = batch["alpha"] * batch["foreground"] + (1 - batch["alpha"]) * batch["background"]
+    torch.testing.assert_close(batch["composite"], mixed)
+    for clean, seen in zip(batch["composite"], batch["image"], strict=True):
+        assert not torch.equal(clean, seen)
+
+
+def test_without_degradation_the_network_sees_the_composite():
+    batch = first_training_batch(small(degradation=0.0))
+    assert torch.equal(batch["image"], batch["composite"])
+
+
+def test_one_seed_gives_one_batch():
+    first, again, other = (first_training_batch(small(degradation=1.0, seed=seed)) for seed in (3, 3, 4))
+    for key, value in first.items():
+        assert torch.equal(value, again[key]), key
+    assert not torch.equal(first["image"], other["image"])
+
+
+def test_an_epoch_is_each_foreground_once_or_what_was_asked_for():
+    data = small()
+    data.setup("fit")
+    assert len(data.train_dataloader()) == 2
+    data = small(samples_per_epoch=7)
+    data.setup("fit")
+    assert data.samples == 7
+    assert len(data.train_dataloader()) == 3  # the last step would be a single sample
+
+
+def test_benchmarks_are_scored_one_picture_at_a_time_in_their_order():
+    data = small(validation={"one": portraits(2), "two": portraits(3, seed=2)})
+    loaders = data.val_dataloader()
+    assert [len(loader) for loader in loaders] == [2, 3]
+    for loader, benchmark in zip(loaders, data.validation.values(), strict=True):
+        for index, batch in enumerate(loader):
+            out = data.on_after_batch_transfer(batch, 0)
+            assert torch.equal(batch["image"][0], benchmark[index]["image"])
+            assert out["alpha"].dtype == out["image"].dtype == torch.float32
+            assert out["alpha"].max() == 1
+            assert out["trimap"].dtype == torch.uint8
+            assert not out["padding"].any()
+            assert "composite" not in out
+
+
+def test_the_test_benchmarks_may_be_others():
+    data = small(test={"last": portraits(1, seed=5)})
+    assert list(data.validation) == ["portraits"]
+    assert [len(loader) for loader in data.test_dataloader()] == [1]
+    assert [len(loader) for loader in small().test_dataloader()] == [2]
+
+
+def test_pictures_smaller_than_the_crop_are_enlarged(tmp_path):
+    save(tmp_path / "people/a.png", 30, 20, channels=4)
+    save(tmp_path / "scenes/a.png", 17, 40)
+    data = small(
+        foregrounds=[CutoutFolder(str(tmp_path / "people"))],
+        backgrounds=[BackgroundFolder(str(tmp_path / "scenes"))],
+        samples_per_epoch=4,
+    )
+    assert first_training_batch(data)["image"].shape == (2, 3, 64, 64)
+
+
+def test_predict_reads_a_folder(tmp_path):
+    pixels = {"a": save(tmp_path / "a.png", 40, 50), "sub/b.c": save(tmp_path / "sub/b.c.png", 33, 70)}
+    data = small(predict=str(tmp_path))
+    data.setup("predict")
+    batches = [data.on_after_batch_transfer(batch, 0) for batch in data.predict_dataloader()]
+    assert [batch["name"] for batch in batches] == list(pixels)
+    for batch in batches:
+        assert batch["photo"].dtype == torch.uint8
+        np.testing.assert_array_equal(batch["photo"], pixels[str(batch["name"])])
+        assert not batch["padding"]
+
+
+def test_predict_reads_one_photo(tmp_path):
+    pixels = save(tmp_path / "me.png", 40, 50)
+    save(tmp_path / "you.png", 41, 50)
+    data = small(predict=str(tmp_path / "me.png"))
+    data.setup("predict")
+    (batch,) = data.predict_dataloader()
+    assert batch["name"] == "me"
+    np.testing.assert_array_equal(batch["photo"], pixels)
+
+
+def test_workers_read_photos_too(tmp_path):
+    for name in "abc":
+        save(tmp_path / f"{name}.png", 40, 50)
+    data = small(predict=str(tmp_path), workers=2)
+    data.setup("predict")
+    assert [batch["name"] for batch in data.predict_dataloader()] == ["a", "b", "c"]
+
+
+def test_photos_whose_predictions_would_collide_are_refused(tmp_path):
+    save(tmp_path / "me.png", 40, 50)
+    save(tmp_path / "me.bmp", 40, 50)
+    with pytest.raises(InputError, match=r"me\.bmp and .*me\.png would have one prediction; rename"):
+        small(predict=str(tmp_path)).setup("predict")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 100}, r"data\.size is 100; it must be a multiple of 32 from 64 on: try 96"),
+        ({"size": 32}, r"data\.size is 32; .*: try 64"),
+        ({"size": 0}, r"data\.size is 0; .*: try 64"),
+        ({"batch_size": 0}, r"data\.batch_size is 0; it must be at least 1"),
+        ({"seed": -1}, r"data\.seed is -1; it must be at least 0"),
+        ({"workers": -1}, r"data\.workers is -1; it must be at least 0"),
+        ({"second_person": 2}, r"data\.second_person is 2; a probability"),
+        ({"degradation": -0.1}, r"data\.degradation is -0\.1; a probability"),
+        ({"degradation": float("nan")}, r"data\.degradation is nan; a probability"),
+    ],
+)
+def test_values_out_of_range_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        small(**options)
+
+
+@pytest.mark.parametrize("samples", [3, 0])
+def test_an_epoch_smaller_than_a_batch_is_refused(samples):
+    data = small(batch_size=4, samples_per_epoch=samples)
+    with pytest.raises(InputError, match=rf"An epoch has {samples} samples, .* \(4 x 1 .*lower data\.batch_size"):
+        data.setup("fit")
+
+
+def test_predict_without_photos_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"name one or a folder of them with --data\.predict"):
+        small().setup("predict")
+    with pytest.raises(InputError, match=r"nowhere does not exist"):
+        small(predict=str(tmp_path / "nowhere")).setup("predict")
+    with pytest.raises(InputError, match=r"holds no picture"):
+        small(predict=str(tmp_path)).setup("predict")

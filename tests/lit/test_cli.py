@@ -1,0 +1,266 @@
+"""The command line as a user sees it: what a run leaves, resuming, evaluation, errors."""
+
+import csv
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from sdnet_pl.cli import main
+from sdnet_pl.inference.checkpoint import load_checkpoint
+
+Fit = Callable[..., list[str]]
+
+
+def error_of(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    assert main(arguments) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sdnet-pl: error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, to look at but not to touch."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    assert main(tiny_fit(run, "--trainer.callbacks=lightning.pytorch.callbacks.EMAWeightAveraging")) == 0
+    return run
+
+
+def test_a_run_leaves_everything_in_one_directory(trained: Path):
+    names = {"best.ckpt", "last.ckpt", "config.yaml", "metrics.csv", "metrics.md", "curves.png", "panel.png"}
+    assert names <= {path.name for path in trained.iterdir()}
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    assert config["model"]["preset"] == "sdnet-tiny"
+    assert config["data"]["size"] == 64
+    assert config["seed_everything"] == 0
+    network, constant = csv.DictReader((trained / "metrics.csv").open())
+    assert network["method"] == "network"
+    assert 0 < float(network["MAD×1000 (whole image)"]) < 1000
+    assert float(network["Conn/1000 (unknown region)"]) > 0
+    assert constant["method"] == "constant mean matte"
+    benchmark = yaml.safe_load((trained / "benchmarks" / "held_out.yaml").read_text())
+    assert network["hash"] == benchmark["hash"]
+    assert len(benchmark["pairs"]) == 3
+    assert network["hash"] in (trained / "metrics.md").read_text()
+    for picture in ("curves.png", "panel.png"):
+        assert np.asarray(Image.open(trained / picture)).std() > 10  # something is drawn
+    assert len(list((trained / "panels").iterdir())) == 1
+
+
+def test_the_checkpoint_holds_plain_values_and_loads(trained: Path):
+    torch.load(trained / "best.ckpt", weights_only=True)
+    model, size = load_checkpoint(trained / "best.ckpt")
+    assert size == 64
+    assert not model.training
+    held = torch.load(trained / "best.ckpt", weights_only=True)
+    averaged = held["state_dict"]["model.encoder.stem.0.weight"]
+    assert not torch.equal(averaged, held["current_model_state"]["model.encoder.stem.0.weight"])
+    torch.testing.assert_close(model.encoder.stem[0].weight, averaged)  # inference uses the average
+
+
+def test_the_saved_config_runs_again_to_the_same_scores(trained: Path, tmp_path: Path):
+    assert main(["fit", "--config", str(trained / "config.yaml"), "--run_dir", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "metrics.csv").read_text() == (trained / "metrics.csv").read_text()
+
+
+def test_resuming_is_as_if_it_had_never_stopped(tiny_fit: Fit, tmp_path: Path):
+    # The warm-up makes the learning rate part of what must be restored. A constant schedule after it, since a cosine
+    # depends on the planned length.
+    common = ["--model.warmup_steps=6", "--trainer.callbacks=lightning.pytorch.callbacks.EMAWeightAveraging"]
+    assert main(tiny_fit(tmp_path / "whole", *common, "--trainer.max_epochs=3")) == 0
+    assert main(tiny_fit(tmp_path / "parts", *common, "--trainer.max_epochs=1")) == 0
+    last = tmp_path / "parts" / "last.ckpt"
+    assert main(tiny_fit(tmp_path / "parts", *common, "--trainer.max_epochs=3", f"--ckpt_path={last}")) == 0
+    whole, parts = (torch.load(tmp_path / run / "last.ckpt", weights_only=True) for run in ("whole", "parts"))
+    assert parts["global_step"] == 12
+    for key in ("state_dict", "current_model_state"):
+        for name, value in whole[key].items():
+            # The same operations in the same order: bit for bit but for threaded sums in BatchNorm.
+            torch.testing.assert_close(parts[key][name], value, rtol=1e-4, atol=1e-6, msg=name)
+    assert parts["optimizer_states"][0]["state"][0]["step"] == 12
+    # Nothing of the first part is lost: both configs, both logs, and one curve over both.
+    assert {"config.yaml", "config-2.yaml"} <= {p.name for p in (tmp_path / "parts").iterdir()}
+    logs = sorted((tmp_path / "parts" / "logs").glob("version_*/metrics.csv"))
+    steps = [{int(row["step"]) for row in csv.DictReader(log.open())} for log in logs]
+    assert max(steps[0]) == 4
+    assert max(steps[1]) == 12
+
+
+def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained: Path, tmp_path: Path):
+    checkpoint = str(trained / "best.ckpt")
+    config = ["--config", str(trained / "config.yaml"), "--ckpt_path", checkpoint]
+    assert main(["test", *config, "--run_dir", str(tmp_path / "t")]) == 0
+    assert (tmp_path / "t" / "metrics.csv").read_text() == (trained / "metrics.csv").read_text()
+    assert main(["validate", "--data.size=64", "--ckpt_path", checkpoint, "--run_dir", str(tmp_path / "v")]) == 0
+
+    photos = tmp_path / "photos" / "sub"
+    photos.mkdir(parents=True)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)).save(photos / "a.jpg")
+    arguments = ["--data.predict", str(photos.parent), "--ckpt_path", checkpoint, "--run_dir", str(tmp_path / "p")]
+    assert main(["predict", *arguments]) == 0
+    alpha = Image.open(tmp_path / "p" / "predictions" / "sub" / "a.png")
+    assert (alpha.mode, alpha.size) == ("L", (70, 90))
+
+    assert main(["matte", str(photos), "-o", str(tmp_path / "m"), "--weights", checkpoint]) == 0
+    cutout = Image.open(tmp_path / "m" / "a.png")
+    assert (cutout.mode, cutout.size) == ("RGBA", (70, 90))
+    np.testing.assert_array_equal(np.asarray(cutout)[..., 3], np.asarray(alpha))
+
+
+def test_a_trimap_network_trains_and_scores(tiny_fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(tiny_fit(tmp_path / "run", "--model.trimap=true")) == 0
+    scores = next(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    # What the trimap tells counts as known, so all error lies in the unknown region.
+    assert scores["SAD/1000 (whole image)"] == scores["SAD/1000 (unknown region)"]
+    checkpoint = tmp_path / "run" / "best.ckpt"
+    assert "trimap" in error_of(
+        capsys, ["predict", f"--ckpt_path={checkpoint}", f"--data.predict={tmp_path}/run/panels"]
+    )
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed"])
+def test_half_precision_and_channels_last(tiny_fit: Fit, tmp_path: Path, precision: str):
+    settings = ["--model.channels_last=true", "--model.schedule=cosine", "--trainer.gradient_clip_val=1.0"]
+    assert main(tiny_fit(tmp_path / "run", f"--trainer.precision={precision}", *settings)) == 0
+    rows = list(csv.DictReader((tmp_path / "run" / "logs" / "version_0" / "metrics.csv").open()))
+    losses = [float(row["train/total"]) for row in rows if row["train/total"]]
+    assert len(losses) == 4
+    assert np.isfinite(losses).all()
+
+
+def test_a_folder_of_cutouts_trains_and_an_override_reaches_interpolations(
+    cutout_root: Path, tiny_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = Path(__file__).parents[2] / "experiments" / "quickstart" / "cutouts.yaml"
+    small = [
+        a
+        for a in tiny_fit(tmp_path / "run", f"--data.root={cutout_root}")
+        if not a.startswith(("fit", "--data.validation"))
+    ]
+    assert main(["fit", "--config", str(config), *small]) == 0
+    saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert saved["data"]["foregrounds"][0]["init_args"]["path"] == f"{cutout_root}/cutouts/train"
+    benchmark = yaml.safe_load((tmp_path / "run" / "benchmarks" / "cutouts.yaml").read_text())
+    assert len(benchmark["pairs"]) == 9
+    # The environment variable in place of the option, and the run's directory is named after the config.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SDNET_DATA", str(cutout_root))
+    small = [a for a in small if not a.startswith(("--data.root", "--run_dir"))]
+    assert main(["fit", "--config", str(config), *small, "--trainer.limit_train_batches=1"]) == 0
+    assert len(list((tmp_path / "runs" / "cutouts").glob("*/best.ckpt"))) == 1
+
+
+def test_wandb_offline_gets_config_scores_and_panels(tiny_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    config = Path(__file__).parents[2] / "experiments" / "base" / "wandb.yaml"
+    assert main(tiny_fit(tmp_path / "run", f"--config={config}")) == 0
+    (offline,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
+    assert list((offline / "files" / "media" / "images").glob("panel*.png"))
+    log = next(offline.glob("run-*.wandb")).read_bytes()
+    for text in (b"held_out/mad_whole", b"distillation_weight", b"gradient_clip_val", b"samples_per_epoch"):
+        assert text in log  # the whole config is there, not the module's hyperparameters alone
+    assert (tmp_path / "run" / "logs" / "version_0" / "metrics.csv").is_file()
+
+
+class TestBadInput:
+    def test_unknown_key(self, capsys):
+        assert "unrecognized arguments: --data.sizee" in error_of(capsys, ["fit", "--data.sizee=3"])
+
+    def test_unknown_key_in_a_config(self, capsys, tmp_path: Path):
+        (tmp_path / "c.yaml").write_text("data: {sizee: 3}")
+        assert "sizee" in error_of(capsys, ["fit", "--config", str(tmp_path / "c.yaml")])
+
+    def test_missing_config(self, capsys):
+        assert "nowhere.yaml" in error_of(capsys, ["fit", "--config", "nowhere.yaml"])
+
+    def test_missing_data(self, capsys):
+        config = Path(__file__).parents[2] / "experiments" / "quickstart" / "cutouts.yaml"
+        message = error_of(capsys, ["fit", "--config", str(config), "--data.root=/nowhere"])
+        assert "/nowhere/cutouts/train does not exist; give a folder" in message
+
+    def test_broken_picture_found_in_a_loader_process(self, capsys, cutout_root: Path, tiny_fit: Fit, tmp_path: Path):
+        broken = cutout_root / "cutouts" / "train" / "00.png"
+        broken.write_bytes(broken.read_bytes()[:300])
+        config = Path(__file__).parents[2] / "experiments" / "quickstart" / "cutouts.yaml"
+        small = [
+            a
+            for a in tiny_fit(tmp_path / "run", f"--data.root={cutout_root}")
+            if not a.startswith(("fit", "--data.validation"))
+        ]
+        message = error_of(capsys, ["fit", "--config", str(config), *small, "--data.workers=1"])
+        assert str(broken) in message
+        assert "Traceback" not in message
+
+    def test_checkpoint_of_another_preset(self, capsys, trained: Path):
+        checkpoint = f"--ckpt_path={trained / 'best.ckpt'}"
+        expected = "holds a network with preset 'sdnet-tiny', and preset 'sdnet' was asked for"
+        assert expected in error_of(capsys, ["test", checkpoint, "--model.preset=sdnet"])
+        assert expected in error_of(capsys, ["fit", checkpoint])
+        message = error_of(capsys, ["test", checkpoint, "--model.trimap=true"])
+        assert "trimap False, and trimap True was asked for" in message
+
+    def test_no_checkpoint(self, capsys, tmp_path: Path):
+        assert "There is no checkpoint nowhere.ckpt" in error_of(capsys, ["test", "--ckpt_path=nowhere.ckpt"])
+        (tmp_path / "x.ckpt").write_bytes(b"no checkpoint")
+        assert "not a checkpoint" in error_of(capsys, ["test", f"--ckpt_path={tmp_path / 'x.ckpt'}"])
+        torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+        assert "holds no SDNet checkpoint" in error_of(capsys, ["test", f"--ckpt_path={tmp_path / 'foreign.ckpt'}"])
+
+    def test_a_used_run_directory(self, capsys, trained: Path, tiny_fit: Fit):
+        before = (trained / "best.ckpt").read_bytes()
+        assert "holds another run already" in error_of(capsys, tiny_fit(trained))
+        assert (trained / "best.ckpt").read_bytes() == before
+
+    @pytest.mark.parametrize(
+        ("setting", "expected"),
+        [
+            ("--data.size=100", "multiple of 32"),
+            ("--model.lr=-1", "learning rate"),
+            ("--model.distillation=best", "distillation"),
+            ("--model.preset=huge", "the presets are"),
+            ("--model.network.foo=3", "foo"),
+            ("--trainer.accelerator=gpu", "gpu"),
+        ],
+    )
+    def test_settings(self, capsys, tiny_fit: Fit, tmp_path: Path, setting: str, expected: str):
+        if setting.endswith("gpu") and torch.cuda.is_available():
+            pytest.skip("this machine has a GPU")
+        assert expected in error_of(capsys, tiny_fit(tmp_path / "run", setting))
+
+
+def test_module_entry_point():
+    result = subprocess.run([sys.executable, "-m", "sdnet_pl", "--version"], capture_output=True, text=True)
+    assert result.returncode == 0
+    assert result.stdout.startswith("sdnet-pl 0.")
+    assert shutil.which("sdnet-pl", path=str(Path(sys.executable).parent))
+
+
+def test_two_processes_score_as_one(tiny_fit: Fit, tmp_path: Path):
+    """Three pictures on two processes: one process gets a padding picture, which must not count."""
+    command = [sys.executable, "-m", "sdnet_pl"]
+    assert subprocess.run([*command, *tiny_fit(tmp_path / "one")], capture_output=True).returncode == 0
+    two = ["--trainer.strategy=ddp", "--trainer.devices=2"]
+    checkpoint = f"--ckpt_path={tmp_path / 'one' / 'best.ckpt'}"
+    evaluate = [a for a in tiny_fit(tmp_path / "two") if a != "fit" and "enable_progress" not in a]
+    result = subprocess.run([*command, "test", *evaluate, *two, checkpoint], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    one, both = (next(csv.DictReader((tmp_path / run / "metrics.csv").open())) for run in ("one", "two"))
+    assert both["images"] == one["images"] == "3"
+    for name, value in one.items():
+        if name not in ("benchmark", "hash", "method"):
+            assert float(both[name]) == pytest.approx(float(value), rel=1e-6), name  # another order of summation
+
+    # And a whole fit on two processes, with validation in between, into one directory.
+    result = subprocess.run([*command, *tiny_fit(tmp_path / "ddp", *two)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert {"best.ckpt", "config.yaml", "metrics.md", "panel.png"} <= {p.name for p in (tmp_path / "ddp").iterdir()}
+    assert not (tmp_path / "ddp" / "config-2.yaml").exists()
+    assert torch.load(tmp_path / "ddp" / "last.ckpt", weights_only=True)["global_step"] == 2  # 8 samples / 2 / 2

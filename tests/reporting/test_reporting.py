@@ -1,0 +1,221 @@
+"""Tables, curves and panels hold the numbers and pixels that they were given."""
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.loggers import CSVLogger
+
+from sdnet_pl.metrics import BenchmarkMetrics
+from sdnet_pl.reporting.curves import curves_figure, read_series
+from sdnet_pl.reporting.panels import PanelRow, panel_figure, to_array
+from sdnet_pl.reporting.tables import score_rows, to_csv, to_markdown
+
+
+def row(height: int = 64, width: int = 64) -> PanelRow:
+    """Red input, a white and a black alpha, side outputs of 0.25, 0.5 and 0.75."""
+    image = torch.zeros(3, height, width)
+    image[0] = 1
+    full = torch.ones(1, height, width)
+    sides = {i: full[:, :: 2**i, :: 2**i] * level for i, level in ((2, 0.25), (3, 0.5), (4, 0.75))}
+    return PanelRow(image, full, 0 * full, sides)
+
+
+def cell(figure, array: np.ndarray, line: int, column: int) -> np.ndarray:
+    """The pixels well within one map, uint8 ``[h, w, 3]``."""
+    axis = figure.axes[line * 6 + column]
+    box = axis.get_window_extent()
+    height = array.shape[0]
+    inner = array[int(height - box.y1) + 4 : int(height - box.y0) - 4, int(box.x0) + 4 : int(box.x1) - 4]
+    assert inner.size > 3000
+    return inner
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+@pytest.mark.parametrize("title", ["", "step 10"])
+def test_a_panel_shows_its_maps(lines, title):
+    figure = panel_figure([row() for _ in range(lines)], title)
+    array = to_array(figure)
+    assert array.dtype == np.uint8
+    assert array.ndim == 3
+    assert array.shape[2] == 3
+    for line in range(lines):
+        assert (cell(figure, array, line, 0) == (255, 0, 0)).all()
+        for column, level in enumerate([1, 0, 0.25, 0.5, 0.75], start=1):
+            # The gray colour map has 256 steps.
+            assert np.abs(cell(figure, array, line, column).astype(int) - 255 * level).max() <= 1
+    assert [axis.get_title() for axis in figure.axes[:6]] == [
+        "input",
+        "predicted α",
+        "true α",
+        "side output 2",
+        "side output 3",
+        "side output 4",
+    ]
+
+
+def test_a_panel_keeps_orientation_and_proportions():
+    """White in the upper left quarter only, of a picture twice as wide as high."""
+    rows = [row(48, 96)]
+    rows[0].alpha[:] = 0
+    rows[0].alpha[:, :24, :48] = 1
+    figure = panel_figure(rows)
+    shown = cell(figure, to_array(figure), 0, 1)
+    height, width = shown.shape[:2]
+    assert width / (height + 8) == pytest.approx(2, abs=0.2)
+    assert (shown[: height // 2 - 4, : width // 2 - 4] == 255).all()
+    assert (shown[height // 2 + 4 :] == 0).all()
+    assert (shown[:, width // 2 + 4 :] == 0).all()
+
+
+def test_a_panel_takes_half_precision_and_photos_of_several_sizes():
+    other = row(32, 96)
+    figure = panel_figure([row(), other._replace(alpha=other.alpha.half(), target=other.target.bfloat16())])
+    assert (cell(figure, to_array(figure), 1, 1) == 255).all()
+
+
+def log_run(folder: Path, points: dict[int, dict[str, float]]) -> Path:
+    logger = CSVLogger(folder, "logs")
+    for step, values in points.items():
+        logger.log_metrics({"epoch": step // 10, **values}, step)
+        logger.save()
+    return Path(logger.log_dir) / "metrics.csv"
+
+
+def test_series_are_read_from_what_the_logger_writes(tmp_path):
+    """Validation columns appear later, and rows hold only part of the columns."""
+    file = log_run(
+        tmp_path,
+        {
+            0: {"train/total": 2.0, "train/l1": 1.0},
+            9: {"val/mine/mad_whole": 0.25},
+            10: {"train/total": 1.5, "train/l1": 0.75},
+            19: {"val/mine/mad_whole": float("nan")},
+        },
+    )
+    series = read_series([file])
+    assert set(series) == {"train/total", "train/l1", "val/mine/mad_whole"}
+    assert series["train/total"] == [(0, 2.0), (10, 1.5)]
+    assert series["val/mine/mad_whole"][0] == (9, 0.25)
+    assert math.isnan(series["val/mine/mad_whole"][1][1])
+
+
+def test_a_resumed_run_goes_on_in_its_second_file(tmp_path):
+    """The first run got to step 20, its checkpoint was of step 10, and the second run repeated the rest."""
+    first = log_run(tmp_path, {0: {"train/total": 3.0}, 10: {"train/total": 2.0}, 20: {"train/total": 9.0}})
+    second = log_run(tmp_path, {20: {"train/total": 1.0}, 30: {"train/total": 0.5}})
+    assert first != second
+    assert read_series([first, second]) == {"train/total": [(0, 3.0), (10, 2.0), (20, 1.0), (30, 0.5)]}
+
+
+def drawn(axis) -> dict[str, list[tuple[float, float]]]:
+    return {line.get_label(): [tuple(point) for point in line.get_xydata()] for line in axis.lines}
+
+
+def test_curves_show_the_terms_and_every_benchmark():
+    series = {"train/total": [(0, 2.0), (10, 1.0)], "train/l1": [(0, 1.0)], "train/lr": [(0, 1e-4)]}
+    # More benchmarks than there are colours.
+    series |= {f"val/set{i}/mad_whole": [(9, 0.01 * (i + 1))] for i in range(9)}
+    series |= {"val/set0/mse_whole": [(9, 0.5)], "val/set0/constant_mad_whole": [(9, 0.4)]}
+    left, right = curves_figure(series).axes
+    assert drawn(left) == {"total": [(0, 2.0), (10, 1.0)], "l1": [(0, 1.0)]}
+    benchmarks = drawn(right)
+    assert list(benchmarks) == [f"set{i}" for i in range(9)]
+    for i in range(9):
+        assert benchmarks[f"set{i}"] == [(9, pytest.approx(10 * (i + 1)))]
+
+
+@pytest.mark.parametrize("values", [[], [0.0, 0.5], [float("nan"), 1.0]])
+def test_curves_are_drawn_without_values_and_with_zeros(values):
+    """A term that is off is logged as 0, which has no place on a logarithmic axis."""
+    points = list(enumerate(values))
+    array = to_array(curves_figure({"train/total": points, "val/a/mad_whole": points} if points else {}))
+    assert array.shape == (440, 1100, 3)
+    assert array.min() < 100  # frames and labels at least
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, dict[str, float]]:
+    """One benchmark with and one without unknown pixels, scored by the real metric."""
+    out = {}
+    for name, code in (("soft", 128), ("hard", 0)):
+        metrics = BenchmarkMetrics(full=True)
+        target = torch.zeros(1, 1, 32, 32)
+        target[..., 16:] = 1
+        metrics.update(0.8 * target, target, torch.full((1, 1, 32, 32), code, dtype=torch.uint8))
+        out[name] = {key: float(value) for key, value in metrics.compute().items()}
+    return out
+
+
+@pytest.fixture(scope="module")
+def rows(scores) -> list[dict[str, str | float]]:
+    return score_rows(scores, {"soft": "0123456789ab", "hard": "ba9876543210"})
+
+
+def test_rows_name_benchmark_method_and_hash(rows):
+    assert [(r["benchmark"], r["hash"], r["method"]) for r in rows] == [
+        ("soft", "0123456789ab", "network"),
+        ("soft", "0123456789ab", "constant mean matte"),
+        ("hard", "ba9876543210", "network"),
+        ("hard", "ba9876543210", "constant mean matte"),
+    ]
+    assert [r["images"] for r in rows] == [1] * 4
+    assert [r["without unknown pixels"] for r in rows] == [0, 0, 1, 1]
+
+
+def test_columns_say_region_and_scale(rows):
+    """Half of the picture is 0.8 in place of 1: 204 of 255."""
+    network, constant = rows[:2]
+    assert network["MAD×1000 (whole image)"] == pytest.approx(100)
+    assert network["MSE×1000 (whole image)"] == pytest.approx(20)
+    assert network["SAD/1000 (whole image)"] == pytest.approx(0.2 * 512 / 1000)
+    assert network["SAD/1000 (unknown region)"] == pytest.approx(0.2 * 512 / 1000)
+    assert network["MSE×1000 (unknown region)"] == pytest.approx(20)
+    assert constant["MAD×1000 (whole image)"] == pytest.approx(500, rel=0.01)  # the mean 0.5 is quantised to bytes
+    assert constant["MSE×1000 (whole image)"] == pytest.approx(250, rel=0.01)
+    labels = set(network) - {"benchmark", "hash", "images", "without unknown pixels", "method"}
+    assert len(labels) == 9
+    for label in labels:
+        assert label.endswith(("(whole image)", "(unknown region)"))
+        assert "×1000" in label or "/1000" in label
+    assert labels & set(constant) == {"MAD×1000 (whole image)", "MSE×1000 (whole image)"}
+
+
+def test_csv_gives_the_rows_back(rows):
+    lines = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    assert len(lines) == len(rows)
+    for line, given in zip(lines, rows, strict=True):
+        assert list(line) == list(rows[0])
+        for column, text in line.items():
+            value = given.get(column, "")
+            if isinstance(value, float):
+                assert float(text) == value or (math.isnan(float(text)) and math.isnan(value))
+            else:
+                assert text == str(value)
+
+
+def test_markdown_is_a_table_of_the_rows(rows):
+    lines = [[text.strip() for text in line.strip("|").split("|")] for line in to_markdown(rows).splitlines()]
+    assert lines[0] == list(rows[0])
+    assert lines[1] == ["---"] * len(rows[0])
+    assert len(lines) == 2 + len(rows)
+    assert {len(line) for line in lines} == {len(rows[0])}
+    for line, given in zip(lines[2:], rows, strict=True):
+        for text, column in zip(line, rows[0], strict=True):
+            value = given.get(column, "")
+            if isinstance(value, float) and not math.isnan(value):
+                assert float(text) == pytest.approx(value, rel=1e-3)  # four digits
+            elif not isinstance(value, float):
+                assert text == str(value)
+
+
+def test_a_score_without_an_image_is_shown_as_nan(rows):
+    hard = rows[2]
+    assert math.isnan(float(hard["SAD/1000 (unknown region)"]))
+    text = dict(zip(rows[0], to_markdown(rows).splitlines()[4].strip("| ").split(" | "), strict=True))
+    assert text["SAD/1000 (unknown region)"] == "nan"
+    assert text["MAD×1000 (whole image)"] == "100"
