@@ -77,6 +77,17 @@ def test_a_training_batch_is_composited_then_degraded():
         assert not torch.equal(clean, seen)
 
 
+def test_the_degradation_follows_the_seed_of_the_samples():
+    data = small(degradation=1.0)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    first, again, other = (
+        data.on_after_batch_transfer(batch | {"seed": batch["seed"] + offset}, 0) for offset in (0, 0, 1)
+    )
+    assert torch.equal(first["image"], again["image"])
+    assert not torch.equal(first["image"], other["image"])
+
+
 def test_without_degradation_the_network_sees_the_composite():
     batch = first_training_batch(small(degradation=0.0))
     assert torch.equal(batch["image"], batch["composite"])

@@ -166,6 +166,17 @@ def test_every_foreground_once_a_round_from_all_sources():
     assert orders[0] != orders[1] or orders[1] != orders[2]
 
 
+def test_the_order_of_a_round_follows_the_seed():
+    people = People(20)
+    for seed in (0, 0, 1):
+        dataset = CompositionDataset([people], [Scenes(1)], SIZE, seed)
+        for number in range(20):
+            dataset[number]
+    first, again, other = people.asked[:20], people.asked[20:40], people.asked[40:]
+    assert first == again != other
+    assert first != sorted(first)
+
+
 def test_backgrounds_are_drawn_in_proportion_to_the_sources():
     scenes = Scenes(1), Scenes(3)
     dataset = CompositionDataset([People(400)], scenes, SIZE, seed=0)

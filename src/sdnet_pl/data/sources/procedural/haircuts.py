@@ -86,12 +86,10 @@ def _spikes(figure: Figure, volume: float, long: float, count: int, stray: bool 
     rng = figure.rng
     t = rng.uniform(-1.7, 1.7, count)
     root = np.stack([np.sin(t) * figure.width * (1 + volume * 0.6), -np.cos(t) * (1 + volume * 0.75)], 1)
-    if stray:
-        lean = np.sign(t) * rng.uniform(0.7, 1.5, count)
-    else:
-        lean = between(rng, -0.8, 0.8) + rng.normal(0, 0.4, count)
+    aside = np.sign(t)
+    lean = aside * rng.uniform(0.7, 1.5, count) if stray else between(rng, -0.8, 0.8) + rng.normal(0, 0.4, count)
     length = long * rng.gamma(3.0, 1 / 3.0, count)
-    return grow(rng, root, t + lean, length, rng.normal(0, 1.2, count) + 1.5 * np.sign(t), 8)
+    return grow(rng, root, t + lean, length, rng.normal(0, 1.2, count) + 1.5 * aside, 8)
 
 
 def _add_long_hair(figure: Figure, volume: float, behind: HairLayer, before: HairLayer) -> None:
@@ -200,4 +198,5 @@ def _add_tail(figure: Figure, behind: HairLayer) -> None:
     x = side * (figure.width * 0.82 + out) + start[:, :1]
     behind.strands.append(np.stack([x, down - 0.62 + start[:, 1:]], -1))
     middle = np.stack([x.mean(0), down.mean(0) - 0.62], 1)[:9]
-    behind.masses.append(np.concatenate([middle - (0.13, 0.02), (middle + (0.13, 0.02))[::-1]]))
+    half = np.array([0.13, 0.02])
+    behind.masses.append(np.concatenate([middle - half, (middle + half)[::-1]]))

@@ -59,6 +59,7 @@ def _draw_eyes(figure: Figure, field: Array, shade: Array) -> None:
     tint(field, sockets, shade, 0.38, 0.06 * u)
     eyeballs = plain(figure.side, (228, 228, 228))
     lids, bags, brows = [], [], []
+    half = np.array([0, thick / 2])
     for side in _BOTH:
         inner, outer = (side * (apart - wide), 0.05), (side * (apart + wide), 0.03 + slant)
         top = [(side * (apart - wide * 0.3), 0.05 - height), (side * (apart + wide * 0.45), 0.05 - height + slant)]
@@ -70,7 +71,7 @@ def _draw_eyes(figure: Figure, field: Array, shade: Array) -> None:
         tint(field, figure.on_face(np.concatenate([lid, bag[1:-1]])), eyeballs)
         peak, end = (side * (apart + 0.02), -0.2 - bow), (outer[0] + side * 0.06, -0.14 + slant)
         arc = smooth([(inner[0] - side * 0.01, -0.17), peak, end], 5, closed=False)
-        brows.append(figure.on_face(np.concatenate([arc - (0, thick / 2), arc[::-1] + (0, thick / 2)])))
+        brows.append(figure.on_face(np.concatenate([arc - half, arc[::-1] + half])))
         lids.append(lid)
         bags.append(figure.on_face(bag))
     glints = [figure.on_face([(side * apart + gaze + 0.02 * figure.light[0], 0.0)]) for side in _BOTH]
