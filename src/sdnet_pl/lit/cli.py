@@ -95,7 +95,10 @@ class SDNetCLI(LightningCLI):
         if self._command().trainer.fast_dev_run or self.trainer.interrupted:
             return
         best = self.trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-        self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best" if best else None)
+        if best:
+            # Not by ckpt_path="best": Lightning's weight averaging would then load the weights that are not averaged.
+            self.model.load_state_dict(read_checkpoint(best)["state_dict"])
+        self.trainer.test(self.model, datamodule=self.datamodule)
 
     def _command(self) -> Namespace:
         return self.config[self.config.subcommand]

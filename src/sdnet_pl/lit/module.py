@@ -68,6 +68,7 @@ class SDNetModule(LightningModule):
         )
         self.lr, self.schedule, self.milestones, self.warmup_steps = lr, schedule, milestones, warmup_steps
         self.metrics: dict[str, dict[str, BenchmarkMetrics]] = {"val": {}, "test": {}}
+        self.training_size: int | None = None  # of the loaded checkpoint
         self.scores: dict[str, dict[str, float]] = {}
 
     @property
@@ -115,7 +116,7 @@ class SDNetModule(LightningModule):
     def on_predict_start(self) -> None:
         if self.model.trimap:
             raise InputError("predict works without trimaps, and this checkpoint's network takes one; use another.")
-        self.predictor = MattePredictor(self.model, self.data.size, str(self.device))
+        self.predictor = MattePredictor(self.model, self.training_size or self.data.size, str(self.device))
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """``alpha`` float32 ``[H, W]`` at the photo's own size, beside the photo's ``name``."""
@@ -138,6 +139,9 @@ class SDNetModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # The photo sizes that the network has learned; `matte` scales to it.
         checkpoint["training_size"] = self.data.size
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.training_size = checkpoint["training_size"]
 
     def _predict(self, batch: dict[str, Tensor]) -> SideOutputs:
         x = batch["image"]
