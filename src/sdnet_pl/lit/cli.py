@@ -11,6 +11,7 @@ from typing import NoReturn
 from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf.errors import OmegaConfBaseException
@@ -164,4 +165,7 @@ def run(arguments: Sequence[str]) -> None:
         if before is None:
             os.environ.pop(RUN_DIR_VARIABLE, None)
     if cli.trainer.is_global_zero:
+        for logger in cli.trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish()  # a caller that goes on living would leave the run's file unwritten
         print(f"Everything this run wrote is in {cli.trainer.default_root_dir}", file=sys.stderr)
