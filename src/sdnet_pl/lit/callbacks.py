@@ -45,7 +45,9 @@ class SaveRunConfig(SaveConfigCallback):
 
 
 class Panels(Callback):
-    """Shows the network at work on the first pictures of the first benchmark, after every validation and at the test.
+    """Shows the network at work on a few pictures of the first benchmark, after every validation and at the test.
+
+    The pictures are spread evenly over the benchmark and stay the same, so that panels can be compared over time.
 
     ``panels/step-N.png`` in the run's directory after a validation, ``panel.png`` after a test; W&B and TensorBoard
     get the same picture.
@@ -61,15 +63,15 @@ class Panels(Callback):
         self.rows: list[PanelRow] = []
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
-        self._collect(*args, **kwargs)
+        self._collect(int(trainer.num_val_batches[0]), *args, **kwargs)
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
-        self._collect(*args, **kwargs)
+        self._collect(int(trainer.num_test_batches[0]), *args, **kwargs)
 
     def _collect(
-        self, outputs: dict[str, Any], batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0
+        self, total: int, outputs: dict[str, Any], batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        if dataloader_idx == 0 and len(self.rows) < self.count:
+        if dataloader_idx == 0 and batch_idx in {i * total // self.count for i in range(self.count)}:
             sides = {i: side[0].cpu() for i, side in outputs["side_outputs"].items()}
             self.rows.append(
                 PanelRow(batch["image"][0].cpu(), outputs["alpha"][0].cpu(), batch["alpha"][0].cpu(), sides)
