@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -140,6 +141,9 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         InputError: For input that the user can mend.
     """
+    # Nothing that a user could act on: the run's config is there first, and the other is Lightning's own affair.
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)  # ${data.root} is fit.data.root to the parser
     before, argv = os.environ.get(RUN_DIR_VARIABLE), sys.argv
     sys.argv = [argv[0], *arguments]  # what a DDP run starts its other processes with
@@ -149,7 +153,8 @@ def run(arguments: Sequence[str]) -> None:
             MattingDataModule,
             save_config_callback=SaveRunConfig,
             seed_everything_default=0,
-            trainer_defaults={"callbacks": [Panels(), RunReport(), PredictionWriter()]},
+            # 120 epochs: the paper's schedule (section 4.3).
+            trainer_defaults={"max_epochs": 120, "callbacks": [Panels(), RunReport(), PredictionWriter()]},
             # Interpolations resolve after the command line, so an override reaches whatever refers to it.
             parser_kwargs={"parser_mode": "omegaconf+"},
             auto_configure_optimizers=False,

@@ -124,7 +124,9 @@ class SDNetModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
-        total = int(self.trainer.estimated_stepping_batches)
+        total = self.trainer.estimated_stepping_batches
+        if self.schedule == "cosine" and math.isinf(total):
+            raise InputError("model.schedule cosine needs an end to fall to; set trainer.max_epochs or max_steps.")
         steps_per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
 
         def factor(step: int) -> float:
