@@ -47,9 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].strip()
         print(f"sdnet-pl: error: {message}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("sdnet-pl: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.errno is None:  # not of the operating system
+            raise
+        print(f"sdnet-pl: error: {error}; check the path, its permissions and the free space.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sdnet-pl: interrupted", file=sys.stderr)
+        return 130

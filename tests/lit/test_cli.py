@@ -2,19 +2,23 @@
 
 import csv
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Trainer
 from PIL import Image
 
 from sdnet_pl.cli import main
 from sdnet_pl.inference.checkpoint import load_checkpoint
+from sdnet_pl.lit import SDNetModule
 
 Fit = Callable[..., list[str]]
 
@@ -66,9 +70,17 @@ def test_the_checkpoint_holds_plain_values_and_loads(trained: Path):
     torch.testing.assert_close(model.encoder.stem[0].weight, averaged)  # inference uses the average
 
 
-def test_the_saved_config_runs_again_to_the_same_scores(trained: Path, tmp_path: Path):
-    assert main(["fit", "--config", str(trained / "config.yaml"), "--run_dir", str(tmp_path / "again")]) == 0
-    assert (tmp_path / "again" / "metrics.csv").read_text() == (trained / "metrics.csv").read_text()
+def test_the_saved_config_runs_again_to_the_same_scores(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def contents(run: Path) -> dict[str, bytes]:
+        return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+    before = contents(trained)
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "--config", str(trained / "config.yaml")]) == 0
+    (again,) = (tmp_path / "runs" / "config").iterdir()
+    assert (again / "metrics.csv").read_text() == (trained / "metrics.csv").read_text()
+    assert contents(again).keys() == before.keys()
+    assert contents(trained) == before  # nothing of the second run lands in the first one's directory
 
 
 def test_resuming_is_as_if_it_had_never_stopped(tiny_fit: Fit, tmp_path: Path):
@@ -113,6 +125,57 @@ def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained:
     cutout = Image.open(tmp_path / "m" / "a.png")
     assert (cutout.mode, cutout.size) == ("RGBA", (70, 90))
     np.testing.assert_array_equal(np.asarray(cutout)[..., 3], np.asarray(alpha))
+
+
+def test_a_part_of_a_benchmark_does_not_carry_its_hash(trained: Path, tmp_path: Path):
+    arguments = [f"--config={trained / 'config.yaml'}", f"--ckpt_path={trained / 'best.ckpt'}"]
+    assert main(["test", *arguments, f"--run_dir={tmp_path}", "--trainer.limit_test_batches=2"]) == 0
+    row = next(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert (row["hash"], row["images"]) == ("partial", "2")
+
+
+def test_steps_without_a_number_of_epochs(tiny_fit: Fit, tmp_path: Path):
+    assert main(tiny_fit(tmp_path, "--trainer.max_epochs=-1", "--trainer.max_steps=8")) == 0
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 8
+
+
+def test_ctrl_c_during_a_fit(tiny_fit: Fit, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(SDNetModule, "training_step", interrupted)
+    try:
+        assert main(tiny_fit(tmp_path / "run")) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)  # Lightning has switched it off
+    assert "interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "metrics.md").exists()
+
+
+def test_the_first_config_names_the_run(tiny_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("mine", "model: {lr: 1.0e-3}"), ("extra", "seed_everything: 3")):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    small = [a for a in tiny_fit(tmp_path) if not a.startswith("--run_dir")]
+    assert main([*small, "--config=mine.yaml", "--config", "extra.yaml", "--trainer.fast_dev_run=true"]) == 0
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine"]
+
+
+def test_predictions_are_not_kept_in_memory(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    returned = []
+    predict = Trainer.predict
+
+    @wraps(predict)
+    def recorded(*args, **kwargs) -> None:
+        returned.append(predict(*args, **kwargs))
+
+    monkeypatch.setattr(Trainer, "predict", recorded)
+    photos = trained / "panels"
+    arguments = [f"--data.predict={photos}", f"--ckpt_path={trained / 'best.ckpt'}", f"--run_dir={tmp_path}"]
+    assert main(["predict", *arguments]) == 0
+    assert returned == [None]
+    assert len(list((tmp_path / "predictions").iterdir())) == len(list(photos.iterdir()))
 
 
 def test_a_trimap_network_trains_and_scores(tiny_fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -213,9 +276,30 @@ class TestBadInput:
         torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
         assert "holds no SDNet checkpoint" in error_of(capsys, ["test", f"--ckpt_path={tmp_path / 'foreign.ckpt'}"])
 
-    def test_a_used_run_directory(self, capsys, trained: Path, tiny_fit: Fit):
+    @pytest.mark.parametrize("command", ["validate", "test", "predict"])
+    @pytest.mark.parametrize("checkpoint", [[], ["--ckpt_path=last"]])
+    def test_no_trained_network(self, capsys, command: str, checkpoint: list[str], tmp_path: Path):
+        message = error_of(capsys, [command, *checkpoint, f"--run_dir={tmp_path / 'run'}", "--data.predict=."])
+        assert "best.ckpt" in message
+        assert not (tmp_path / "run").exists()
+
+    def test_resuming_from_weights_alone(self, capsys, trained: Path, tiny_fit: Fit, tmp_path: Path):
+        checkpoint = torch.load(trained / "last.ckpt", weights_only=True)
+        del checkpoint["optimizer_states"]  # as save_weights_only leaves it
+        torch.save(checkpoint, tmp_path / "weights.ckpt")
+        message = error_of(capsys, tiny_fit(tmp_path / "run", f"--ckpt_path={tmp_path / 'weights.ckpt'}"))
+        assert "weights.ckpt holds weights alone" in message
+
+    def test_a_run_directory_that_cannot_be_written(self, capsys, tiny_fit: Fit, tmp_path: Path):
+        (tmp_path / "file").touch()
+        for run in (tmp_path / "file", tmp_path / "file" / "run"):
+            assert f"{tmp_path / 'file'}" in error_of(capsys, tiny_fit(run))
+
+    def test_a_used_run_directory(self, capsys, trained: Path, tiny_fit: Fit, tmp_path: Path):
         before = (trained / "best.ckpt").read_bytes()
         assert "holds another run already" in error_of(capsys, tiny_fit(trained))
+        elsewhere = tiny_fit(tmp_path / "run", f"--checkpoint.dirpath={trained}")
+        assert "holds another run already" in error_of(capsys, elsewhere)
         assert (trained / "best.ckpt").read_bytes() == before
 
     @pytest.mark.parametrize(
@@ -223,10 +307,15 @@ class TestBadInput:
         [
             ("--data.size=100", "multiple of 32"),
             ("--model.lr=-1", "learning rate"),
+            ("--model.warmup_steps=-1", "warmup_steps"),
             ("--model.distillation=best", "distillation"),
             ("--model.preset=huge", "the presets are"),
             ("--model.network.foo=3", "foo"),
             ("--trainer.accelerator=gpu", "gpu"),
+            ("--trainer.strategy=foo", "foo"),
+            ("--trainer.precision=bf16-true", "bf16-mixed"),
+            ("--model.lr=1e20", "diverged"),
+            ("--trainer.limit_train_batches=0", "no batch to train on"),
         ],
     )
     def test_settings(self, capsys, tiny_fit: Fit, tmp_path: Path, setting: str, expected: str):

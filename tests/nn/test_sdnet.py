@@ -107,6 +107,13 @@ def test_clear_errors():
         create_model("sdnet-huge")
     with pytest.raises(InputError, match="widhts"):
         create_model("sdnet", widhts=(1, 2, 3, 4))
+    for changes, expected in (
+        ({"aggregate": "feature"}, "aggregate is 'feature'; choose one of side_outputs, features"),
+        ({"stem_stride": 3}, "stem_stride is 3; choose one of 1, 2"),
+        ({"widths": (8, 8)}, "4 stages, got 2 widths"),
+    ):
+        with pytest.raises(InputError, match=expected):
+            create_model("sdnet-tiny", **changes)
 
 
 @pytest.mark.parametrize("changes", [{}, {"separable_ampa": False, "residual": False}], ids=str)

@@ -125,6 +125,7 @@ def test_curves_show_the_terms_and_every_benchmark():
     assert drawn(left) == {"total": [(0, 2.0), (10, 1.0)], "l1": [(0, 1.0)]}
     benchmarks = drawn(right)
     assert list(benchmarks) == [f"set{i}" for i in range(9)]
+    assert list(drawn(curves_figure({"val/hair/v1.5/mad_whole": [(9, 0.1)]}).axes[1])) == ["hair/v1.5"]
     for i in range(9):
         assert benchmarks[f"set{i}"] == [(9, pytest.approx(10 * (i + 1)))]
 
@@ -196,6 +197,10 @@ def test_csv_gives_the_rows_back(rows):
                 assert float(text) == value or (math.isnan(float(text)) and math.isnan(value))
             else:
                 assert text == str(value)
+
+
+def test_a_bar_in_a_name_does_not_split_its_cell():
+    assert to_markdown([{"benchmark": "a|b"}]).splitlines()[2] == r"| a\|b |"
 
 
 def test_markdown_is_a_table_of_the_rows(rows):

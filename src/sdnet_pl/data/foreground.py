@@ -10,7 +10,7 @@ def extend_foreground(color: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDA
 
     What lies under alpha 0 is arbitrary, often black, and an interpolating warp would mix it into the edge as a dark
     fringe. Filled by a pyramid of means weighted with alpha (push–pull: Gortler et al., The Lumigraph, 1996), so
-    that nearly transparent pixels, whose colours are unreliable, count little. 8 ms for 720×720 on one CPU core.
+    that nearly transparent pixels, whose colours are unreliable, count little.
 
     Args:
         color: uint8 ``[H, W, 3]``, straight (not premultiplied).

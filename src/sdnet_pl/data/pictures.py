@@ -44,12 +44,11 @@ class Header(NamedTuple):
     has_alpha: bool
 
 
-def list_pictures(folder: str | Path, recursive: bool = True) -> list[Path]:
-    """The picture files of a folder in a fixed order (by their path below it), without hidden files and folders.
+def list_pictures(folder: str | Path) -> list[Path]:
+    """The picture files of a folder and its sub-folders, ordered by their path below it, without hidden ones.
 
     Args:
         folder: where to look.
-        recursive: whether sub-folders count as well.
 
     Raises:
         InputError: the folder does not exist, is a file, or holds no picture.
@@ -59,7 +58,7 @@ def list_pictures(folder: str | Path, recursive: bool = True) -> list[Path]:
         raise InputError(f"{folder} does not exist; give a folder that holds pictures ({accepted}).")
     if not folder.is_dir():
         raise InputError(f"{folder} is a file where a folder is expected; give the folder that holds the pictures.")
-    found = {path.relative_to(folder): path for path in folder.glob("**/*" if recursive else "*")}
+    found = {path.relative_to(folder): path for path in folder.glob("**/*")}
     pictures = [
         found[below]
         for below in sorted(found, key=lambda below: below.as_posix())

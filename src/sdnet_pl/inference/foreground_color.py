@@ -18,8 +18,7 @@ def estimate_foreground(image: NDArray[np.uint8], alpha: NDArray) -> NDArray[np.
     background. Here ``F = F̄ + α(I − αF̄ − (1−α)B̄)``, where F̄ and B̄ are blurs weighted with α² and (1−α)², taken with a
     wide window first and with a narrow one from the result (M. Forte, Approximate Fast Foreground Colour Estimation,
     ICIP 2021; the squares are ours, so that mixed pixels count less). The blurs are taken at 1024 pixels on the longer
-    side at most, so that the windows mean the same for all large photos; the fusion is done at full size. 40 ms for
-    720×720 on one CPU core.
+    side at most, so that the windows mean the same for all large photos; the fusion is done at full size.
 
     Args:
         image: uint8 ``[H, W, 3]``, the photo.

@@ -26,10 +26,15 @@ class SaveRunConfig(SaveConfigCallback):
     """Writes the resolved config into the run's directory, and the whole of it to every logger.
 
     A second command in the same directory (a resumed fit) adds a file of its own.
+
+    Args:
+        parser: The command's parser.
+        config: The config that runs.
+        given: The config to save: without the places that belong to this run.
     """
 
-    def __init__(self, parser: LightningArgumentParser, config: Namespace, **kwargs: Any) -> None:
-        super().__init__(parser, config, save_to_log_dir=False, **kwargs)
+    def __init__(self, parser: LightningArgumentParser, config: Namespace, given: Namespace) -> None:
+        super().__init__(parser, given, save_to_log_dir=False)
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         text = self.parser.dump(self.config, skip_unset=False)
@@ -116,7 +121,12 @@ class RunReport(Callback):
             return
         benchmarks = pl_module.data.test
         scores = {name: pl_module.scores[f"test/{name}"] for name in benchmarks}
-        rows = score_rows(scores, {name: benchmark.hash for name, benchmark in benchmarks.items()})
+        hashes = {
+            # A part of a benchmark (limit_test_batches) is another benchmark.
+            name: benchmark.hash if scores[name]["images"] == len(benchmark) else "partial"
+            for name, benchmark in benchmarks.items()
+        }
+        rows = score_rows(scores, hashes)
         folder = Path(trainer.default_root_dir)
         files = {"metrics.csv": to_csv(rows), "metrics.md": to_markdown(rows)}
         for name, benchmark in benchmarks.items():

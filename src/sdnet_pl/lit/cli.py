@@ -41,7 +41,7 @@ class SDNetCLI(LightningCLI):
             "--run_dir",
             type=str | None,
             default=None,
-            help="Directory of everything this run writes. Default: runs/NAME/TIME, NAME being the config file's.",
+            help="Directory of everything this run writes. Default: runs/NAME/TIME, NAME being the first config's.",
         )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.set_defaults(
@@ -59,9 +59,14 @@ class SDNetCLI(LightningCLI):
         # Here the network must agree; a command that only evaluates takes it from the checkpoint if none is named.
         config = self._command()
         path = config.get("ckpt_path")
-        if not path or path in ("best", "last"):
-            return
-        held = architecture(read_checkpoint(path))
+        if not path:
+            if self.config.subcommand == "fit":
+                return
+            raise InputError(f"{self.config.subcommand} needs a trained network; name one: --ckpt_path RUN/best.ckpt.")
+        checkpoint = read_checkpoint(path)
+        if self.config.subcommand == "fit" and not checkpoint.get("optimizer_states"):
+            raise InputError(f"{path} holds weights alone, and a fit cannot go on from it; give another checkpoint.")
+        held = architecture(checkpoint)
         named = held.keys() if self.config.subcommand == "fit" else held.keys() & self._model_keys_given()
         for key, value in held.items():
             asked = config.model[key] or value.__class__()
@@ -74,10 +79,17 @@ class SDNetCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         config = self._command()
+        # Run again from its saved config, a run must not write into this one's directory.
+        given = config.clone()
+        given.run_dir = given.trainer.default_root_dir = None
+        self.save_config_kwargs["given"] = given
         inherited = os.environ.get(RUN_DIR_VARIABLE)
-        run_dir = Path(inherited or config.run_dir or self._new_run_dir(config))
+        run_dir = Path(inherited or config.run_dir or config.trainer.default_root_dir or self._new_run_dir(config))
         if self.config.subcommand == "fit" and not inherited and not config.ckpt_path:
-            _refuse_used(run_dir)
+            for folder in {run_dir, Path(config.checkpoint.dirpath or run_dir)}:
+                _refuse_used(folder)
+        if self.config.subcommand == "predict":
+            config.return_predictions = False  # they are written one by one; Lightning would keep all in memory
         os.environ[RUN_DIR_VARIABLE] = str(run_dir)  # for the processes that a DDP run starts
         config.run_dir = config.trainer.default_root_dir = str(run_dir)
         config.checkpoint.dirpath = config.checkpoint.dirpath or str(run_dir)
@@ -91,6 +103,12 @@ class SDNetCLI(LightningCLI):
         csv = {"save_dir": str(run_dir), "name": "logs", "version": None, "prefix": "", "flush_logs_every_n_steps": 50}
         csv_logger = Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(csv))
         config.trainer.logger = [csv_logger, *loggers]
+
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except (ImportError, ValueError) as error:
+            raise InputError(f"These settings are refused: {' '.join(str(error).split())}") from error
 
     def after_fit(self) -> None:
         """Scores the best checkpoint on the test benchmarks."""
@@ -108,9 +126,9 @@ class SDNetCLI(LightningCLI):
     def _new_run_dir(self, config: Namespace) -> Path:
         # Resolving interpolations drops the config files' names from the parsed config.
         given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        given.add_argument("-c", "--config")
-        file = given.parse_known_args(sys.argv[1:])[0].config
-        name = Path(file).stem if file else config.model.preset
+        given.add_argument("-c", "--config", action="append")
+        files = given.parse_known_args(sys.argv[1:])[0].config
+        name = Path(files[0]).stem if files else config.model.preset
         stamp = time.strftime("%Y%m%d-%H%M%S")
         path = base = (
             Path("runs") / name / (stamp if self.config.subcommand == "fit" else f"{stamp}-{self.config.subcommand}")
@@ -128,7 +146,7 @@ class SDNetCLI(LightningCLI):
 
 @rank_zero_only
 def _refuse_used(run_dir: Path) -> None:
-    if run_dir.exists() and any(run_dir.iterdir()):
+    if run_dir.is_dir() and any(run_dir.iterdir()):
         raise InputError(
             f"{run_dir} holds another run already; name an empty --run_dir, or resume that run with "
             f"--ckpt_path {run_dir / 'last.ckpt'}."
@@ -161,6 +179,10 @@ def run(arguments: Sequence[str]) -> None:
             load_from_checkpoint_support=False,
             parser_class=Parser,
         )
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning makes exit status 1 of Ctrl-C
+            raise KeyboardInterrupt from error
+        raise
     except OmegaConfBaseException as error:
         raise InputError(f"An interpolation in the config fails: {' '.join(str(error).split())}.") from error
     except MisconfigurationException as error:

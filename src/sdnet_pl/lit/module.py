@@ -60,6 +60,8 @@ class SDNetModule(LightningModule):
         self.save_hyperparameters()
         if not lr > 0:
             raise InputError(f"model.lr is {lr}; a learning rate is a number > 0 (the paper: 1e-4).")
+        if warmup_steps < 0:
+            raise InputError(f"model.warmup_steps is {warmup_steps}; it must be at least 0.")
         self.model = create_model(preset, trimap=trimap, **(network or {}))
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
@@ -77,6 +79,8 @@ class SDNetModule(LightningModule):
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def setup(self, stage: str) -> None:
+        if self.trainer.precision in ("16-true", "bf16-true"):
+            raise InputError(f"trainer.precision {self.trainer.precision} is not supported; take bf16-mixed.")
         for name in self.data.validation:
             self.metrics["val"][name] = BenchmarkMetrics()
         for name in self.data.test:
@@ -124,6 +128,9 @@ class SDNetModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
+        self.trainer.fit_loop.setup_data()  # before it the number of batches may be unknown
+        if math.isinf(self.trainer.num_training_batches):
+            raise InputError("An epoch has no batch to train on; raise trainer.limit_train_batches.")
         total = self.trainer.estimated_stepping_batches
         if self.schedule == "cosine" and math.isinf(total):
             raise InputError("model.schedule cosine needs an end to fall to; set trainer.max_epochs or max_steps.")
@@ -156,8 +163,11 @@ class SDNetModule(LightningModule):
         alpha, trimap = out.alpha.float(), batch["trimap"]
         if self.model.trimap:  # what the trimap tells is known: the usual protocol of trimap-based methods
             alpha = torch.where(trimap == 128, alpha, (trimap == 255).float())
+        if alpha.isnan().any():
+            raise InputError("The network gives NaN: training has diverged; lower model.lr or clip the gradient.")
+        # A process that gets nothing but padding must synchronise on the device of the others too.
+        metrics = list(self.metrics[stage].values())[dataloader_idx].to(alpha.device)
         if not batch["padding"].any():
-            metrics = list(self.metrics[stage].values())[dataloader_idx].to(alpha.device)
             metrics.update(alpha, batch["alpha"], trimap)
         return {"alpha": alpha, "side_outputs": out.side_outputs}
 

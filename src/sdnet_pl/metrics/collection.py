@@ -41,7 +41,7 @@ class BenchmarkMetrics(ImageMeans):
     checked once a batch and synchronised once an epoch.
 
     Args:
-        full: also score gradient and connectivity in both regions, on the CPU: tens of milliseconds a 720x720 image.
+        full: also score gradient and connectivity in both regions, on the CPU, which costs several times the rest.
         kwargs: options of `torchmetrics.Metric`.
 
     Example:

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from sdnet_pl.errors import InputError
 from sdnet_pl.nn.ampa import AMPA
 from sdnet_pl.nn.decoder import Decoder, alpha_activation
-from sdnet_pl.nn.encoder import Encoder
+from sdnet_pl.nn.encoder import BLOCKS_PER_STAGE, Encoder
 from sdnet_pl.nn.octave import upsample
 
 MIN_SIZE = 32
+STRIDES = (1, 2)
+AGGREGATES = ("side_outputs", "features")
 FEATURE_NAMES = tuple(f"{part}{i}" for part in ("enc", "ampa", "dec", "aggregate") for i in (2, 3, 4))
 
 
@@ -46,6 +48,9 @@ class SDNet(nn.Module):
         aggregate: What feeds Eq. 5: ``side_outputs`` (the one-channel maps, literally) or ``features``.
         residual: Residual in every ILBlock.
         separable_ampa: Depthwise-separable atrous and asymmetric branches in AMPA.
+
+    Raises:
+        InputError: For another stride, another ``aggregate``, or not one width a stage.
     """
 
     mean: Tensor
@@ -65,6 +70,11 @@ class SDNet(nn.Module):
         separable_ampa: bool = False,
     ) -> None:
         super().__init__()
+        for name, value, known in (("stem_stride", stem_stride, STRIDES), ("aggregate", aggregate, AGGREGATES)):
+            if value not in known:
+                raise InputError(f"SDNet's {name} is {value!r}; choose one of {', '.join(map(str, known))}.")
+        if len(widths) != len(BLOCKS_PER_STAGE):
+            raise InputError(f"SDNet has {len(BLOCKS_PER_STAGE)} stages, got {len(widths)} widths; give one a stage.")
         self.trimap = trimap
         self.stem_stride = stem_stride
         self.size_multiple = 16 * stem_stride

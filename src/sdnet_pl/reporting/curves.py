@@ -36,7 +36,8 @@ def curves_figure(series: dict[str, list[tuple[int, float]]]) -> Figure:
     benchmarks = [name for name in series if name.startswith("val/") and name.endswith("/mad_whole")]
     for color, name in zip(cycle(COLORS), benchmarks, strict=False):
         steps, values = zip(*series[name], strict=True)
-        right.plot(steps, [1000 * v for v in values], color=color, marker="o", markersize=3, label=name.split("/")[1])
+        label = name.removeprefix("val/").removesuffix("/mad_whole")
+        right.plot(steps, [1000 * v for v in values], color=color, marker="o", markersize=3, label=label)
     right.set(title="validation MAD×1000 (whole image)", xlabel="step", yscale="log")
     for axis in (left, right):
         axis.grid(alpha=0.3, which="both")

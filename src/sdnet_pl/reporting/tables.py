@@ -43,7 +43,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
     """A GitHub table, numbers to four significant digits."""
 
     def cell(value: str | float) -> str:
-        return f"{value:.4g}" if isinstance(value, float) else str(value)
+        return f"{value:.4g}" if isinstance(value, float) else str(value).replace("|", r"\|")
 
     columns = list(rows[0])
     lines = [columns, ["---"] * len(columns), *([cell(row.get(c, "")) for c in columns] for row in rows)]
