@@ -145,7 +145,7 @@ def test_the_hash_does_not_depend_on_where_the_files_are(folder, tmp_path_factor
 
 def test_the_description_names_every_picture(folder):
     listed = benchmark(folder, size=64)
-    description = listed.description()
+    description = listed.description
     assert description["rules"] == {"version": 1, "size": 64, "trimap_kernel": 25}
     for pair, (i, j) in zip(description["pairs"], listed.pairs, strict=True):
         assert pair == {

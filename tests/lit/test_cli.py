@@ -15,6 +15,7 @@ import torch
 import yaml
 from lightning.pytorch import Trainer
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sdnet_pl.cli import main
 from sdnet_pl.inference.checkpoint import load_checkpoint
@@ -229,6 +230,16 @@ def test_wandb_offline_gets_config_scores_and_panels(tiny_fit: Fit, tmp_path: Pa
     log = next(offline.glob("run-*.wandb")).read_bytes()
     for text in (b"held_out/mad_whole", b"distillation_weight", b"gradient_clip_val", b"samples_per_epoch"):
         assert text in log  # the whole config is there, not the module's hyperparameters alone
+    assert (tmp_path / "run" / "logs" / "version_0" / "metrics.csv").is_file()
+
+
+def test_tensorboard_gets_scores_and_panels(tiny_fit: Fit, tmp_path: Path):
+    logger = ["--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", "."]
+    assert main([*tiny_fit(tmp_path / "run"), *logger]) == 0
+    (folder,) = {path.parent for path in (tmp_path / "run").rglob("events.out.tfevents.*")}
+    log = EventAccumulator(str(folder), size_guidance={"images": 0}).Reload()
+    assert "val/held_out/mad_whole" in log.Tags()["scalars"]
+    assert [image.step for image in log.Images("panel")] == [4, 4]  # after the validation and after the test
     assert (tmp_path / "run" / "logs" / "version_0" / "metrics.csv").is_file()
 
 

@@ -36,9 +36,8 @@ def cell(figure, array: np.ndarray, line: int, column: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("lines", [1, 3])
-@pytest.mark.parametrize("title", ["", "step 10"])
-def test_a_panel_shows_its_maps(lines, title):
-    figure = panel_figure([row() for _ in range(lines)], title)
+def test_a_panel_shows_its_maps(lines):
+    figure = panel_figure([row() for _ in range(lines)])
     array = to_array(figure)
     assert array.dtype == np.uint8
     assert array.ndim == 3

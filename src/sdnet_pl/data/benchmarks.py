@@ -56,6 +56,7 @@ class Benchmark(Dataset[dict[str, Tensor]]):
             pairs += [(i, int(j)) for j in chosen]
         return pairs
 
+    @cached_property
     def description(self) -> dict[str, Any]:
         """Everything that the pixels depend on: the rules and the list with a sha256 of every picture."""
         foregrounds = {i: self.foregrounds.fingerprint(i) for i in {i for i, _ in self.pairs}}
@@ -68,7 +69,7 @@ class Benchmark(Dataset[dict[str, Tensor]]):
     @cached_property
     def hash(self) -> str:
         """Twelve hexadecimal digits that stand beside every score: two scores compare only where they agree."""
-        return hashlib.sha256(json.dumps(self.description(), sort_keys=True).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps(self.description, sort_keys=True).encode()).hexdigest()[:12]
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -85,13 +85,12 @@ class Degradation(nn.Module):
 
     def __init__(self, probability: float) -> None:
         super().__init__()
-        self.steps = nn.ModuleList(
-            [
-                K.RandomGaussianBlur((5, 5), (0.3, 1.5), p=probability),
-                K.RandomGaussianNoise(std=0.03, p=probability),
-                K.RandomJPEG(jpeg_quality=(50.0, 95.0), p=probability),
-            ]
-        )
+        steps = [
+            K.RandomGaussianBlur((5, 5), (0.3, 1.5), p=probability),
+            K.RandomGaussianNoise(std=0.03, p=probability),
+            K.RandomJPEG(jpeg_quality=(50.0, 95.0), p=probability),
+        ]
+        self.steps = nn.ModuleList(steps if probability > 0 else [])
 
     @torch.no_grad()
     def forward(self, image: Tensor, seed: int) -> Tensor:

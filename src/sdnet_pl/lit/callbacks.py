@@ -130,7 +130,7 @@ class RunReport(Callback):
         folder = Path(trainer.default_root_dir)
         files = {"metrics.csv": to_csv(rows), "metrics.md": to_markdown(rows)}
         for name, benchmark in benchmarks.items():
-            files[f"benchmarks/{name}.yaml"] = yaml.safe_dump({"hash": benchmark.hash} | benchmark.description())
+            files[f"benchmarks/{name}.yaml"] = yaml.safe_dump({"hash": benchmark.hash} | benchmark.description)
         for name, text in files.items():
             with atomic_write(folder / name) as temporary:
                 temporary.write_text(text)

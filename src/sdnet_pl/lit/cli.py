@@ -159,9 +159,14 @@ def run(arguments: Sequence[str]) -> None:
     Raises:
         InputError: For input that the user can mend.
     """
-    # Nothing that a user could act on: the run's config is there first, and the other is Lightning's own affair.
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
-    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    for expected in (
+        "Checkpoint directory .* exists and is not empty",  # the run's config is there first
+        r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own affair
+        "The dirpath has changed",  # every command writes into a directory of its own
+        "Be aware that when using `ckpt_path`, callbacks",  # evaluation needs none of those that trained
+        "You're using the WeightAveraging callback, but loading",  # evaluation loads the averaged weights, as it should
+    ):
+        warnings.filterwarnings("ignore", message=expected)
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)  # ${data.root} is fit.data.root to the parser
     before, argv = os.environ.get(RUN_DIR_VARIABLE), sys.argv
     sys.argv = [argv[0], *arguments]  # what a DDP run starts its other processes with
@@ -183,6 +188,8 @@ def run(arguments: Sequence[str]) -> None:
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning makes exit status 1 of Ctrl-C
             raise KeyboardInterrupt from error
         raise
+    except UnicodeDecodeError as error:
+        raise InputError("A config is not a text file; give a yaml file with --config.") from error
     except OmegaConfBaseException as error:
         raise InputError(f"An interpolation in the config fails: {' '.join(str(error).split())}.") from error
     except MisconfigurationException as error:

@@ -37,8 +37,8 @@ class BenchmarkMetrics(ImageMeans):
     """The scores of one benchmark.
 
     Means over images of MAD, MSE and SAD on the whole image and of SAD and MSE on the unknown region, beside the
-    zero line of the best constant matte. A metric of torchmetrics with one state for all scores, so that it is
-    checked once a batch and synchronised once an epoch.
+    zero line of a constant matte at the mean alpha. A metric of torchmetrics with one state for all scores, so that it
+    is checked once a batch and synchronised once an epoch.
 
     Args:
         full: also score gradient and connectivity in both regions, on the CPU, which costs several times the rest.

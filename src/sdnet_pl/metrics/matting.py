@@ -191,7 +191,7 @@ class ConnectivityError(MattingMetric):
 
 
 class ConstantMatteReference(Metric):
-    """The zero line of a benchmark: the scores of the best constant matte, at the mean alpha.
+    """The zero line of a benchmark: the scores of a constant matte at the mean alpha.
 
     A network that shows the same grey for every photo gets these whole-image scores. The mean alpha minimises the
     MSE. One histogram of 256 levels, in which every image weighs the same, is enough to know them exactly.

@@ -27,7 +27,7 @@ class PanelRow(NamedTuple):
     side_outputs: Mapping[int, Tensor]
 
 
-def panel_figure(rows: Sequence[PanelRow], title: str = "") -> Figure:
+def panel_figure(rows: Sequence[PanelRow]) -> Figure:
     """Input, predicted alpha, true alpha and the three side outputs, coarse last; every map on the scale 0 to 1."""
     columns = ["input", "predicted α", "true α", "side output 2", "side output 3", "side output 4"]
     figure = Figure(figsize=(1.7 * len(columns), 1.75 * len(rows) + 0.5), dpi=110, layout="constrained")
@@ -40,8 +40,6 @@ def panel_figure(rows: Sequence[PanelRow], title: str = "") -> Figure:
             axis.set_axis_off()
     for axis, name in zip(axes[0], columns, strict=True):
         axis.set_title(name, fontsize=9)
-    if title:
-        figure.suptitle(title, fontsize=10)
     return figure
 
 
