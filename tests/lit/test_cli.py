@@ -1,6 +1,7 @@
 """The command line as a user sees it: what a run leaves, resuming, evaluation, errors."""
 
 import csv
+import os
 import shutil
 import signal
 import subprocess
@@ -231,6 +232,17 @@ def test_wandb_offline_gets_config_scores_and_panels(tiny_fit: Fit, tmp_path: Pa
     for text in (b"held_out/mad_whole", b"distillation_weight", b"gradient_clip_val", b"samples_per_epoch"):
         assert text in log  # the whole config is there, not the module's hyperparameters alone
     assert (tmp_path / "run" / "logs" / "version_0" / "metrics.csv").is_file()
+
+
+def test_loader_processes_get_cores_of_their_own(tiny_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    cores = len(os.sched_getaffinity(0))
+    before = torch.get_num_threads()
+    try:
+        assert main(tiny_fit(tmp_path / "run", f"--data.workers={cores}", "--trainer.limit_val_batches=1")) == 0
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_tensorboard_gets_scores_and_panels(tiny_fit: Fit, tmp_path: Path):
