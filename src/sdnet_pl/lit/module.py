@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from sdnet_pl.data.datamodule import MattingDataModule
@@ -140,6 +141,15 @@ class SDNetModule(LightningModule):
         total = self.trainer.estimated_stepping_batches
         if self.schedule == "cosine" and math.isinf(total):
             raise InputError("model.schedule cosine needs an end to fall to; set trainer.max_epochs or max_steps.")
+        rank_zero_info(
+            f"{sum(map(len, self.data.foregrounds))} foregrounds, {sum(map(len, self.data.backgrounds))} backgrounds, "
+            f"{self.data.samples} samples an epoch, {total} steps in all."
+        )
+        if self.warmup_steps >= total:
+            rank_zero_warn(
+                f"The learning rate warms up over {self.warmup_steps} steps and training has {total}; raise "
+                "trainer.max_epochs or data.samples_per_epoch, or lower model.warmup_steps."
+            )
         steps_per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
 
         def factor(step: int) -> float:
