@@ -77,9 +77,6 @@ class RandomPlacement(A.DualTransform):
         size = self.size, self.size
         return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border), np.uint8)
 
-    def get_transform_init_args_names(self) -> tuple[str, ...]:
-        return ("size", "scale", "rotate", "shear")
-
 
 class Augmentation:
     """The random warp and colours of one sample, drawn from the sample's own seed.

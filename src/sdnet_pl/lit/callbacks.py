@@ -1,6 +1,5 @@
 """What a run leaves beside its checkpoints: its config, panels, curves and tables."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from sdnet_pl.lit.module import SDNetModule
 from sdnet_pl.reporting.curves import curves_figure, read_series
 from sdnet_pl.reporting.panels import PanelRow, panel_figure, to_array
 from sdnet_pl.reporting.tables import score_rows, to_csv, to_markdown
-
-log = logging.getLogger(__name__)
 
 
 class SaveRunConfig(SaveConfigCallback):

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
-from sdnet_pl.metrics.collection import FULL_SCORES, METRIC_LABELS
+from sdnet_pl.metrics import METRIC_LABELS
 
 Row = Mapping[str, str | float]
 
@@ -22,8 +22,7 @@ def score_rows(scores: Mapping[str, Mapping[str, float]], hashes: Mapping[str, s
         head["without unknown pixels"] = int(values["images_without_unknown"])
         for method, prefix in (("network", ""), ("constant mean matte", "constant_")):
             row = head | {"method": method}
-            for key in FULL_SCORES:
-                label, scale = METRIC_LABELS[key]
+            for key, (label, scale) in METRIC_LABELS.items():
                 if prefix + key in values:
                     row[label] = scale * values[prefix + key]
             rows.append(row)
