@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test test-slow lint format clean
+.PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make .venv and install the package with the tested versions
 $(READY): setup.cfg pyproject.toml constraints.txt
@@ -25,6 +25,15 @@ test: setup  ## Run the tests
 
 test-slow: setup  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+bench-inference: setup  ## Time the networks against peers, in PyTorch and ONNX Runtime
+	$(BIN)/python -m benchmarks.inference
+
+bench-data: setup  ## Time the data path by stage, and against the naive order
+	$(BIN)/python -m benchmarks.data
+
+bench-train: setup  ## Time a training step by part
+	$(BIN)/python -m benchmarks.train
 
 lint: setup  ## Check style and types
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Speed and memory scripts, one make target each."""
