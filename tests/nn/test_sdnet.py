@@ -74,7 +74,9 @@ def test_the_return_type_is_the_same_in_training_and_evaluation():
 
 
 @pytest.mark.parametrize("trimap", [False, True])
-@pytest.mark.parametrize("changes", [{}, {"ampa": False}, {"aggregate": "features"}, {"residual": True}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"ampa": False}, {"aggregate": "features"}, {"residual": True}, {"refinement_channels": 8}], ids=str
+)
 def test_gradients_reach_every_parameter(trimap: bool, changes: dict):
     model = create_model("sdnet", trimap=trimap, **changes)
     out = model.forward_side_outputs(torch.rand(2, 4 if trimap else 3, 64, 64))
@@ -110,7 +112,9 @@ def test_clear_errors():
     for changes, expected in (
         ({"aggregate": "feature"}, "aggregate is 'feature'; choose one of side_outputs, features"),
         ({"stem_stride": 3}, "stem_stride is 3; choose one of 1, 2"),
+        ({"activation": "gelu"}, "activation is 'gelu'; choose one of prelu, relu"),
         ({"widths": (8, 8)}, "4 stages, got 2 widths"),
+        ({"depths": (3, 4, 6)}, "4 stages, got 3 depths"),
     ):
         with pytest.raises(InputError, match=expected):
             create_model("sdnet-tiny", **changes)
@@ -148,33 +152,52 @@ class TestOctave:
     def test_is_the_sum_of_its_pairs(self):
         torch.manual_seed(0)
         conv: Any = GOctConv({0: 3, 1: 4}, {0: 5, 1: 6, 2: 7}, 3).eval()
-        conv.norm_act = nn.Identity()
+        conv.norm_act = nn.ModuleDict({str(o): nn.Identity() for o in range(3)})
         x = {0: torch.rand(1, 3, 16, 16), 1: torch.rand(1, 4, 8, 8)}
         out = conv(x)
         pool, conv2d = nn.functional.avg_pool2d, nn.functional.conv2d
-        w1 = conv.level["1"].weight
-        up = nn.functional.interpolate(conv2d(x[1], w1[:5], padding=1), scale_factor=2, mode="bilinear")
-        torch.testing.assert_close(out[0], conv2d(x[0], conv.level["0"].weight, padding=1) + up)
-        down = conv2d(pool(x[0], 2), conv.down["0_1"].weight, padding=1)
-        torch.testing.assert_close(out[1], down + conv2d(x[1], w1[5:], padding=1))
-        down = conv2d(pool(x[0], 4), conv.down["0_2"].weight, padding=1)
-        down = down + conv2d(pool(x[1], 2), conv.down["1_2"].weight, padding=1)
+        w = {pair: layer.weight for pair, layer in conv.convs.items()}
+        up = nn.functional.interpolate(conv2d(x[1], w["1_0"], padding=1), scale_factor=2, mode="bilinear")
+        torch.testing.assert_close(out[0], conv2d(x[0], w["0_0"], padding=1) + up)
+        down = conv2d(pool(x[0], 2), w["0_1"], padding=1)
+        torch.testing.assert_close(out[1], down + conv2d(x[1], w["1_1"], padding=1))
+        down = conv2d(pool(x[0], 4), w["0_2"], padding=1) + conv2d(pool(x[1], 2), w["1_2"], padding=1)
         torch.testing.assert_close(out[2], down)
 
     def test_initial_scale_counts_all_inputs(self):
         conv: Any = GOctConv({0: 64, 1: 64}, {0: 64, 1: 64}, 3)
         expected = (2 / (1 + 0.25**2) / (128 * 9)) ** 0.5
-        for layer in [*conv.level.values(), *conv.down.values()]:
+        for layer in conv.convs.values():
             assert layer.weight.std().item() == pytest.approx(expected, rel=0.05)  # 36,864 draws and more
 
     def test_ilblock_mixes_with_1x1_inside_a_stage_and_3x3_between(self):
         inside: Any
         between: Any
         inside, between = ILBlock({0: 4, 1: 4}, {0: 4, 1: 4}), ILBlock({0: 4, 1: 4}, {1: 8, 2: 8})
-        assert inside.mix.level["0"].kernel_size == (1, 1)
-        assert between.mix.level["1"].kernel_size == (3, 3)
+        assert inside.mix.convs["0_0"].kernel_size == (1, 1)
+        assert between.mix.convs["1_1"].kernel_size == (3, 3)
         out = between({0: torch.rand(1, 4, 32, 32), 1: torch.rand(1, 4, 16, 16)})
         assert {o: tuple(x.shape) for o, x in out.items()} == {1: (1, 8, 16, 16), 2: (1, 8, 8, 8)}
+
+
+def test_ampa_is_the_norm_relu_and_1x1_of_the_concatenated_views():
+    torch.manual_seed(0)
+    module: Any = AMPA(16)
+    x = torch.rand(4, 16, 12, 12)
+    module(x)  # moves the running statistics away from 0 and 1
+    module.eval()
+    views = torch.cat([view[:-2](x) for view in module.views.values()], dim=1)
+    norms = [view[-2] for view in module.views.values()]
+    mean, var, weight, bias = (
+        torch.cat([getattr(norm, part) for norm in norms]) for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    normed = nn.functional.batch_norm(views, mean, var, weight, bias).relu()
+    squeezed = nn.functional.conv2d(
+        normed,
+        torch.cat([layer.weight for layer in module.squeeze.values()], dim=1),
+        module.squeeze["depthwise"].bias,
+    )
+    torch.testing.assert_close(module(x), module.project(module.attention(squeezed)) + x)
 
 
 @pytest.mark.parametrize("separable", [False, True])

@@ -1,6 +1,7 @@
 """The network, in pure torch."""
 
+from sdnet_pl.nn.fold import fold_batch_norm
 from sdnet_pl.nn.presets import PRESETS, create_model
 from sdnet_pl.nn.sdnet import FEATURE_NAMES, SDNet, SideOutputs
 
-__all__ = ["FEATURE_NAMES", "PRESETS", "SDNet", "SideOutputs", "create_model"]
+__all__ = ["FEATURE_NAMES", "PRESETS", "SDNet", "SideOutputs", "create_model", "fold_batch_norm"]

@@ -42,6 +42,9 @@ def _conv(channels: int, kernel_size: tuple[int, int], dilation: int = 1, separa
 class AMPA(nn.Module):
     """Three parallel views of one feature map, weighed by channel attention and added to it.
 
+    The norm, the ReLU and the 1x1 convolution of the concatenated views are written view by view, and the results
+    summed: the same function without the copy of 3C channels.
+
     Args:
         channels: C of the input and the output ``[B, C, H, W]``.
         separable: Makes the atrous and the asymmetric branch depthwise-separable too. The paper's are full.
@@ -50,24 +53,32 @@ class AMPA(nn.Module):
     def __init__(self, channels: int, separable: bool = False) -> None:
         super().__init__()
 
+        def view(*convs: nn.Module) -> nn.Sequential:
+            # Eq. 2 writes LN, its text defines BN: BatchNorm, since it folds into the convolution before it.
+            return nn.Sequential(*convs, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
         def pointwise(bias: bool = False) -> nn.Conv2d:
             return nn.Conv2d(channels, channels, 1, bias=bias)
 
-        tail = [pointwise()] if separable else []
-        self.depthwise = nn.Sequential(_conv(channels, (3, 3), separable=True), pointwise())
-        self.atrous = nn.Sequential(_conv(channels, (3, 3), dilation=2, separable=separable), *tail)
-        tail = [pointwise()] if separable else []
-        self.asymmetric = nn.Sequential(
-            _conv(channels, (1, 3), separable=separable), _conv(channels, (3, 1), separable=separable), *tail
+        def tail() -> list[nn.Module]:
+            return [pointwise()] if separable else []
+
+        self.views = nn.ModuleDict(
+            {
+                "depthwise": view(_conv(channels, (3, 3), separable=True), pointwise()),
+                "atrous": view(_conv(channels, (3, 3), dilation=2, separable=separable), *tail()),
+                "asymmetric": view(
+                    _conv(channels, (1, 3), separable=separable), _conv(channels, (3, 1), separable=separable), *tail()
+                ),
+            }
         )
-        # Eq. 2 writes LN, its text defines BN: BatchNorm, since it folds into the branches.
-        self.norm = nn.BatchNorm2d(3 * channels)
-        self.act = nn.ReLU(inplace=True)
-        self.squeeze = nn.Conv2d(3 * channels, channels, 1)
+        self.squeeze = nn.ModuleDict({name: pointwise(bias=name == "depthwise") for name in self.views})
+        for parameter in self.squeeze.parameters():
+            # The three act as one convolution, so they share its fan-in: torch's default bound for 3C channels.
+            nn.init.uniform_(parameter, -((3 * channels) ** -0.5), (3 * channels) ** -0.5)
         self.attention = SqueezeExcitation(channels)
         self.project = pointwise(bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        views = torch.cat([self.depthwise(x), self.atrous(x), self.asymmetric(x)], dim=1)
-        fused: Tensor = self.squeeze(self.act(self.norm(views)))
-        return torch.add(self.project(self.attention(fused)), x)
+        depthwise, atrous, asymmetric = (self.squeeze[name](view(x)) for name, view in self.views.items())
+        return torch.add(self.project(self.attention(depthwise + atrous + asymmetric)), x)

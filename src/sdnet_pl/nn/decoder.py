@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sdnet_pl.nn.octave import GOctConv, upsample
+from sdnet_pl.nn.octave import Activation, GOctConv, upsample
 
 Record = Callable[[str, Tensor], None]
 
@@ -28,7 +28,11 @@ class Decoder(nn.Module):
         in_channels: Channels of F_enc^i after AMPA, i = 2, 3, 4.
         channels: Channels of F_dec^i (the paper preset: 40).
         aggregation_channels: Channels of the three gOctConv blocks (the paper preset: 32).
-        aggregate: What feeds Eq. 5: the one-channel side outputs, literally, or the features they are squeezed from.
+        aggregate: What feeds Eq. 5: the one-channel side outputs, literally, or F_dec^i.
+        act: Activation of the gOctConv blocks, ``prelu`` or ``relu``.
+        refinement: Channels of the finer octave of stage 1 and of a fourth gOctConv block, which takes that octave and
+            the map of Eq. 5 to the stem's resolution; none: no such block (the paper).
+        subpixels: The block's head predicts ``subpixels`` x ``subpixels`` pixels for each of its positions.
     """
 
     def __init__(
@@ -37,6 +41,9 @@ class Decoder(nn.Module):
         channels: int,
         aggregation_channels: int,
         aggregate: Literal["side_outputs", "features"],
+        act: Activation,
+        refinement: tuple[int, int] | None,
+        subpixels: int,
     ) -> None:
         super().__init__()
         self.aggregate = aggregate
@@ -51,27 +58,33 @@ class Decoder(nn.Module):
         squeezed = {2: channels + 1, 3: channels + 1, 4: channels}
         self.side_heads = nn.ModuleDict({str(i): nn.Conv2d(c, 1, 1) for i, c in squeezed.items()})
         n = aggregation_channels
-        into = {i: 1 if aggregate == "side_outputs" else c for i, c in squeezed.items()}
+        into = 1 if aggregate == "side_outputs" else channels
         # Octaves here: level i stands at H / 2^(i-1).
-        self.gather4 = GOctConv({3: into[4]}, {3: n}, 3)
-        self.gather3 = GOctConv({2: into[3], 3: n}, {2: n, 3: n}, 3)
-        self.gather2 = GOctConv({1: into[2], 2: n, 3: n}, {1: n}, 3)
-        self.head = nn.Conv2d(n, 1, 1)
+        self.gather4 = GOctConv({3: into}, {3: n}, 3, act)
+        self.gather3 = GOctConv({2: into, 3: n}, {2: n, 3: n}, 3, act)
+        self.gather2 = GOctConv({1: into, 2: n, 3: n}, {1: n}, 3, act)
+        self.gather1: GOctConv | None = None
+        self.head: nn.Module = nn.Conv2d(n, 1, 1)
+        if refinement:
+            high, r = refinement
+            self.gather1 = GOctConv({0: high, 1: n}, {0: r}, 3, act)
+            self.head = nn.Sequential(nn.Conv2d(r, subpixels**2, 1), nn.PixelShuffle(subpixels))
 
     def forward(self, encoded: dict[int, Tensor], record: Record) -> tuple[Tensor, dict[int, Tensor]]:
-        """The logits of alpha at the finest level, and the side outputs F̄_dec^i in [0, 1] at their own resolution."""
+        """Maps ``encoded`` i = 1 to 4 to the logits of alpha, and to the side outputs F̄_dec^i in [0, 1] at their own
+        resolution. The logits stand at the finest level, or with the refinement at the input's resolution."""
         side_outputs: dict[int, Tensor] = {}
         inputs: dict[int, Tensor] = {}
         for i in (4, 3, 2):
             decoded = self.reduce[str(i)](encoded[i])
             record(f"dec{i}", decoded)
-            if i < 4:
-                decoded = torch.cat([upsample(side_outputs[i + 1], 2), decoded], dim=1)
-            side_outputs[i] = alpha_activation(self.side_heads[str(i)](decoded))
+            squeezed = torch.cat([upsample(side_outputs[i + 1], 2), decoded], dim=1) if i < 4 else decoded
+            side_outputs[i] = alpha_activation(self.side_heads[str(i)](squeezed))
             inputs[i] = side_outputs[i] if self.aggregate == "side_outputs" else decoded
         x4 = self.gather4({3: inputs[4]})
         x3 = self.gather3({2: inputs[3], 3: x4[3]})
         x2 = self.gather2({1: inputs[2], 2: x3[2], 3: x3[3]})
         for i, x in ((4, x4[3]), (3, x3[2]), (2, x2[1])):
             record(f"aggregate{i}", x)
-        return self.head(x2[1]), side_outputs
+        x1 = x2[1] if self.gather1 is None else self.gather1({0: encoded[1], 1: x2[1]})[0]
+        return self.head(x1), side_outputs

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sdnet_pl.nn.octave import Features, ILBlock, upsample
-
-BLOCKS_PER_STAGE = (3, 4, 6, 4)
+from sdnet_pl.nn.octave import Activation, Features, ILBlock, activation, upsample
 
 
 class Encoder(nn.Module):
@@ -17,26 +15,35 @@ class Encoder(nn.Module):
         in_channels: Channels of the normalised input.
         stem_channels: Channels of the stem, a 3x3 convolution.
         widths: Channels of each of the two octaves of stages 1 to 4. Stage i works at octaves i - 1 and i.
+        depths: ILBlocks of stages 1 to 4.
         stem_stride: 1 (the paper) or 2.
         residual: Residual in every ILBlock.
+        act: ``prelu`` or ``relu``.
     """
 
     def __init__(
-        self, in_channels: int, stem_channels: int, widths: Sequence[int], stem_stride: int, residual: bool
+        self,
+        in_channels: int,
+        stem_channels: int,
+        widths: Sequence[int],
+        depths: Sequence[int],
+        stem_stride: int,
+        residual: bool,
+        act: Activation,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, stem_channels, 3, stride=stem_stride, padding=1, bias=False),
             nn.BatchNorm2d(stem_channels),
-            nn.PReLU(stem_channels),
+            activation(act, stem_channels),
         )
         self.stages = nn.ModuleList()
         channels = {0: stem_channels}
-        for stage, (width, depth) in enumerate(zip(widths, BLOCKS_PER_STAGE, strict=True)):
+        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             out = {stage: width, stage + 1: width}
             blocks = []
             for _ in range(depth):
-                blocks.append(ILBlock(channels, out, residual))
+                blocks.append(ILBlock(channels, out, residual, act))
                 channels = out
             self.stages.append(nn.Sequential(*blocks))
 
@@ -44,11 +51,12 @@ class Encoder(nn.Module):
         """The multi-scale features F_enc^i, i = 2, 3, 4: ``[B, 2 * widths[i - 1], H / 2^(i-1), W / 2^(i-1)]``.
 
         Each is the finer octave of stage i beside its coarser one, upsampled. (H, W) is the stem's output size.
+        Beside them i = 1: the finer octave of stage 1 alone, ``[B, widths[0], H, W]``.
         """
         features: Features = {0: self.stem(x)}
         encoded = {}
         for i, stage in enumerate(self.stages, start=1):
             features = stage(features)
-            if i > 1:
-                encoded[i] = torch.cat([features[i - 1], upsample(features[i], 2)], dim=1)
+            high, low = features[i - 1], features[i]
+            encoded[i] = high if i == 1 else torch.cat([high, upsample(low, 2)], dim=1)
         return encoded

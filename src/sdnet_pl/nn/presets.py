@@ -8,6 +8,21 @@ from sdnet_pl.nn.sdnet import SDNet
 PRESETS: dict[str, dict[str, Any]] = {
     # The paper's network: 2.03 M parameters (Table 4).
     "sdnet": {},
+    # As many parameters as the paper's, at most a fifth of MODNet's time in ONNX Runtime (docs/speed.md). Widths are
+    # multiples of 16, the block in which ONNX Runtime keeps channels.
+    "sdnet-fast": {
+        "stem_channels": 16,
+        "widths": (16, 16, 64, 160),
+        "depths": (2, 4, 6, 4),
+        "stem_stride": 2,
+        "decoder_channels": 32,
+        "aggregation_channels": 32,
+        "aggregate": "features",
+        "residual": True,
+        "separable_ampa": True,
+        "activation": "relu",
+        "refinement_channels": 16,
+    },
     # Small enough to learn in minutes on two cores: for the quick start and for tests.
     "sdnet-tiny": {
         "stem_channels": 16,

@@ -1,7 +1,7 @@
 """SDNet, the whole network: normalisation, encoder, AMPA, decoder."""
 
 from collections.abc import Collection, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,12 +10,16 @@ from torch import Tensor, nn
 from sdnet_pl.errors import InputError
 from sdnet_pl.nn.ampa import AMPA
 from sdnet_pl.nn.decoder import Decoder, alpha_activation
-from sdnet_pl.nn.encoder import BLOCKS_PER_STAGE, Encoder
-from sdnet_pl.nn.octave import upsample
+from sdnet_pl.nn.encoder import Encoder
+from sdnet_pl.nn.octave import Activation, upsample
 
 MIN_SIZE = 32
-STRIDES = (1, 2)
-AGGREGATES = ("side_outputs", "features")
+STAGES = 4
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "stem_stride": (1, 2),
+    "aggregate": ("side_outputs", "features"),
+    "activation": ("prelu", "relu"),
+}
 FEATURE_NAMES = tuple(f"{part}{i}" for part in ("enc", "ampa", "dec", "aggregate") for i in (2, 3, 4))
 
 
@@ -34,6 +38,27 @@ class SideOutputs(NamedTuple):
     features: dict[str, Tensor]
 
 
+class Normalization(nn.Module):
+    """Centres and scales the input's channels; the trimap is centred on "unknown"."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, trimap: bool) -> None:
+        super().__init__()
+        # ImageNet's mean and deviation. Constants, so no part of the state_dict.
+        mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+        if trimap:
+            mean, std = [*mean, 0.5], [*std, 0.5]
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+        self.scaled = True  # False once the stem's weights hold the scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x - self.mean
+        return x / self.std if self.scaled else x
+
+
 class SDNet(nn.Module):
     """The portrait matting network of the paper (section 3, Figure 2).
 
@@ -42,19 +67,20 @@ class SDNet(nn.Module):
         ampa: False leaves out the AMPA modules (Table 6).
         stem_channels: Channels of the stem.
         widths: Channels of each of the two octaves of stages 1 to 4.
+        depths: ILBlocks of stages 1 to 4.
         stem_stride: 1 (the paper) or 2, which costs a quarter of the work and half the detail.
         decoder_channels: Channels of F_dec^i.
         aggregation_channels: Channels of the gOctConv blocks of Eq. 5.
-        aggregate: What feeds Eq. 5: ``side_outputs`` (the one-channel maps, literally) or ``features``.
+        aggregate: What feeds Eq. 5: ``side_outputs`` (the one-channel maps, literally) or ``features``, the F_dec^i.
         residual: Residual in every ILBlock.
         separable_ampa: Depthwise-separable atrous and asymmetric branches in AMPA.
+        activation: Of encoder and gOctConv blocks: ``prelu`` (the paper) or ``relu``, which runtimes fuse.
+        refinement_channels: Channels of a fourth gOctConv block after Eq. 5, which adds the finer octave of stage 1 at
+            the stem's resolution and predicts every pixel of the input; 0 (the paper): alpha is upsampled bilinearly.
 
     Raises:
-        InputError: For another stride, another ``aggregate``, or not one width a stage.
+        InputError: For a value outside ``CHOICES``, or not one width and one depth a stage.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -62,34 +88,37 @@ class SDNet(nn.Module):
         ampa: bool = True,
         stem_channels: int = 40,
         widths: Sequence[int] = (20, 40, 80, 80),
+        depths: Sequence[int] = (3, 4, 6, 4),
         stem_stride: Literal[1, 2] = 1,
         decoder_channels: int = 40,
         aggregation_channels: int = 32,
         aggregate: Literal["side_outputs", "features"] = "side_outputs",
         residual: bool = False,
         separable_ampa: bool = False,
+        activation: Activation = "prelu",
+        refinement_channels: int = 0,
     ) -> None:
         super().__init__()
-        for name, value, known in (("stem_stride", stem_stride, STRIDES), ("aggregate", aggregate, AGGREGATES)):
-            if value not in known:
-                raise InputError(f"SDNet's {name} is {value!r}; choose one of {', '.join(map(str, known))}.")
-        if len(widths) != len(BLOCKS_PER_STAGE):
-            raise InputError(f"SDNet has {len(BLOCKS_PER_STAGE)} stages, got {len(widths)} widths; give one a stage.")
+        for name, value in (("stem_stride", stem_stride), ("aggregate", aggregate), ("activation", activation)):
+            if value not in CHOICES[name]:
+                raise InputError(f"SDNet's {name} is {value!r}; choose one of {', '.join(map(str, CHOICES[name]))}.")
+        for name, values in (("widths", widths), ("depths", depths)):
+            if len(values) != STAGES:
+                raise InputError(f"SDNet has {STAGES} stages, got {len(values)} {name}; give one a stage.")
         self.trimap = trimap
         self.stem_stride = stem_stride
         self.size_multiple = 16 * stem_stride
-        # ImageNet's mean and deviation; the trimap is centred on "unknown". Constants, so no part of the state_dict.
-        mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-        if trimap:
-            mean, std = [*mean, 0.5], [*std, 0.5]
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
-        self.encoder = Encoder(len(mean), stem_channels, widths, stem_stride, residual)
+        self.in_channels = 4 if trimap else 3
+        self.normalization = Normalization(trimap)
+        self.encoder = Encoder(self.in_channels, stem_channels, widths, depths, stem_stride, residual, activation)
         encoded = [2 * width for width in widths[1:]]
         self.ampa = nn.ModuleDict(
             {str(i): AMPA(c, separable_ampa) if ampa else nn.Identity() for i, c in enumerate(encoded, start=2)}
         )
-        self.decoder = Decoder(encoded, decoder_channels, aggregation_channels, aggregate)
+        refinement = (widths[0], refinement_channels) if refinement_channels else None
+        self.decoder = Decoder(
+            encoded, decoder_channels, aggregation_channels, aggregate, activation, refinement, stem_stride
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """The alpha of ``x``.
@@ -127,21 +156,21 @@ class SDNet(nn.Module):
                 kept[name] = value
 
         height, width = x.shape[-2:]
-        x = (x - self.mean) / self.std
+        x = self.normalization(x)
         pad_h, pad_w = -height % self.size_multiple, -width % self.size_multiple
         if pad_h or pad_w:
             x = F.pad(x, (0, pad_w, 0, pad_h), mode="reflect")
         encoded = self.encoder(x)
-        for i, feature in encoded.items():
-            record(f"enc{i}", feature)
-            encoded[i] = self.ampa[str(i)](feature)
+        for i in (2, 3, 4):
+            record(f"enc{i}", encoded[i])
+            encoded[i] = self.ampa[str(i)](encoded[i])
             record(f"ampa{i}", encoded[i])
         logits, side_outputs = self.decoder(encoded, record)
-        alpha = alpha_activation(upsample(logits, 2 * self.stem_stride))
+        alpha = alpha_activation(upsample(logits, x.shape[-1] // logits.shape[-1]))
         return SideOutputs(alpha[..., :height, :width], side_outputs, kept)
 
     def _check_input(self, x: Tensor) -> None:
-        channels = self.mean.shape[1]
+        channels = self.in_channels
         if x.ndim != 4 or x.shape[1] != channels:
             kind = "RGB and a trimap" if self.trimap else "RGB"
             raise InputError(

@@ -1,0 +1,48 @@
+"""The form for inference gives what the trained form gives."""
+
+import pytest
+import torch
+from torch import nn
+
+from sdnet_pl.nn import FEATURE_NAMES, PRESETS, SDNet, create_model, fold_batch_norm
+
+
+def trained(preset: str, **changes) -> SDNet:
+    """A network whose BatchNorms have something to fold."""
+    torch.manual_seed(0)
+    model = create_model(preset, **changes)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.uniform_(-0.2, 0.2)
+        for _ in range(3):
+            model(torch.rand(2, model.in_channels, 96, 96))
+    return model.eval()
+
+
+@pytest.mark.parametrize("trimap", [False, True])
+@pytest.mark.parametrize("preset", PRESETS)
+@torch.no_grad()
+def test_folding_changes_nothing(preset: str, trimap: bool):
+    model = trained(preset, trimap=trimap)
+    folded = fold_batch_norm(model)
+    x = torch.rand(2, model.in_channels, 80, 112)
+    expected, found = (m.forward_side_outputs(x, FEATURE_NAMES) for m in (model, folded))
+    # Both forms round in float32, at other places; alphas are in [0, 1].
+    assert (expected.alpha - found.alpha).abs().max() < 1e-5
+    assert all((expected.side_outputs[i] - found.side_outputs[i]).abs().max() < 1e-5 for i in (2, 3, 4))
+    for name, feature in expected.features.items():
+        assert (feature - found.features[name]).abs().max() < 1e-5 * feature.abs().max(), name
+
+
+def test_every_norm_is_folded_and_the_original_is_left_alone():
+    model = trained("sdnet-fast")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    folded = fold_batch_norm(model.train())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert not folded.training
+    assert model.training
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    x = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(fold_batch_norm(folded)(x), folded(x), rtol=0, atol=0)
