@@ -115,6 +115,7 @@ class SDNet(nn.Module):
         self.ampa = nn.ModuleDict(
             {str(i): AMPA(c, separable_ampa) if ampa else nn.Identity() for i, c in enumerate(encoded, start=2)}
         )
+        self.logits_stride = 1 if refinement_channels else 2 * stem_stride
         refinement = (widths[0], refinement_channels) if refinement_channels else None
         self.decoder = Decoder(
             encoded, decoder_channels, aggregation_channels, aggregate, activation, refinement, stem_stride
@@ -166,7 +167,7 @@ class SDNet(nn.Module):
             encoded[i] = self.ampa[str(i)](encoded[i])
             record(f"ampa{i}", encoded[i])
         logits, side_outputs = self.decoder(encoded, record)
-        alpha = alpha_activation(upsample(logits, x.shape[-1] // logits.shape[-1]))
+        alpha = alpha_activation(upsample(logits, self.logits_stride))
         return SideOutputs(alpha[..., :height, :width], side_outputs, kept)
 
     def _check_input(self, x: Tensor) -> None:
