@@ -1,9 +1,12 @@
 """One warp for F and α: geometry, edges, visibility; and independent, reproducible draws."""
 
+from typing import Any
+
+import cv2
 import numpy as np
 import pytest
 
-from sdnet_pl.data.augment import Augmentation, RandomPlacement
+from sdnet_pl.data.augment import Augmentation, BackgroundCrop, RandomPlacement, _reduce
 from sdnet_pl.data.foreground import extend_foreground
 from sdnet_pl.data.sources.base import Foreground
 from sdnet_pl.data.sources.procedural import ProceduralPortraits
@@ -193,3 +196,28 @@ def test_transforms_draw_independently_of_each_other():
         for half in (condition, ~condition):
             assert np.mean(np.array(blurred)[half]) == pytest.approx(0.25, abs=0.12)
             assert np.mean(np.array(jittered)[half]) == pytest.approx(0.8, abs=0.12)
+
+
+@pytest.mark.parametrize("blocks", [(1, 1), (2, 2), (3, 3), (2, 5)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_reducing_takes_the_mean_of_whole_blocks(blocks, channels):
+    across, down = blocks
+    image = np.random.default_rng(0).integers(0, 256, (47, 61, channels), dtype=np.uint8)
+    height, width = 47 // down, 61 // across
+    kept = image[47 - height * down :, 61 - width * across :].astype(float)
+    means = kept.reshape(height, down, width, across, channels).mean(axis=(1, 3))
+    reduced = _reduce(image.squeeze(), across, down)
+    # Halves may be rounded either way.
+    assert np.abs(reduced.reshape(means.shape) - means).max() <= 0.51
+
+
+@pytest.mark.parametrize("shape", [(640, 480), (200, 500)])
+def test_a_large_background_is_scaled_as_by_area(shape):
+    """Blocks and then a bilinear step of less than two, against one reduction of the same part by area."""
+    noise = np.random.default_rng(0).integers(0, 256, (shape[0] // 20, shape[1] // 20, 3), dtype=np.uint8)
+    scene: Any = cv2.resize(noise, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    scaled = BackgroundCrop((SIZE, SIZE)).apply(scene, (7, 3, shape[1], shape[0]))
+    height, width = ((length // SIZE) * (length // (length // SIZE)) for length in (shape[0] - 3, shape[1] - 7))
+    plain = cv2.resize(scene[-height:, -width:], (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    # The two filters differ in width by less than two pixels of the result.
+    assert np.abs(scaled.astype(int) - plain).mean() < 4

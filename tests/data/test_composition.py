@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -263,3 +264,61 @@ def test_degraded_black_and_white_stay_pictures(size, level):
     assert degraded.max() <= 1
     # Noise of 0.03, cut off at the end of the range.
     assert (degraded - batch).abs().mean() < 0.05
+
+
+def test_degradation_computes_only_what_is_drawn():
+    """As computing every picture and keeping the drawn ones, and each step sees the drawn ones alone."""
+    batch = torch.rand(16, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+    seen = []
+
+    class Step(torch.nn.Module):
+        def __init__(self, factor: float) -> None:
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            seen.append(len(image))
+            return image * self.factor + 0.1
+
+    degradation = Degradation(0.4)
+    degradation.steps = torch.nn.ModuleList(Step(factor) for factor in (0.5, 1.2, 0.9))
+    before = batch.clone()
+    degraded = degradation(batch, 9)
+    calls = list(seen)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(9)
+        drawn = torch.rand(3, 16) < 0.4
+    expected = batch
+    for step, row in zip(degradation.steps, drawn, strict=True):
+        expected = torch.where(row[:, None, None, None], step(expected).clamp(0, 1), expected)
+    assert torch.equal(degraded, expected)
+    assert calls == drawn.sum(1).tolist()
+    assert 0 < sum(calls) < 3 * 16
+    assert torch.equal(batch, before)
+
+
+def test_degradation_of_every_picture_is_kornias():
+    batch = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    degradation = Degradation(1.0)
+    degraded = degradation(batch, 4)
+    with torch.random.fork_rng([]), torch.no_grad():
+        torch.manual_seed(4)
+        torch.rand(3, 3)  # the draw of who is degraded
+        expected = batch
+        for step in degradation.steps:
+            expected = step(expected).clamp(0, 1)
+    assert torch.equal(degraded, expected)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_trimaps_lie_between_those_of_ellipses(seed):
+    """A raster ellipse and a distance disagree by up to a pixel, and even ellipses are off their centre by half."""
+    y, x = np.mgrid[:300, :300]
+    alpha = np.clip(90 - np.hypot(x - 160, y - 130) + 20 * np.sin(x / 9) * np.cos(y / 7), 0, 1)
+    alpha = (255 * cv2.GaussianBlur(alpha, (9, 9), 0)).round().astype(np.uint8)
+    fast = random_trimap(alpha, np.random.default_rng(seed))
+    kernels = np.random.default_rng(seed).integers(1, 31, size=2)
+    narrow, wide = (trimap_from_alpha(alpha, *(max(1, int(k) + step) for k in kernels)) for step in (-3, 3))
+    for value in (0, 255):
+        assert ((wide == value) <= (fast == value)).all()
+        assert ((fast == value) <= (narrow == value)).all()

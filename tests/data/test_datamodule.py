@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
+from torch.utils.data import Dataset
 
 from sdnet_pl.data.benchmarks import Benchmark
 from sdnet_pl.data.datamodule import MattingDataModule
@@ -213,3 +215,24 @@ def test_predict_without_photos_is_refused(tmp_path):
         small(predict=str(tmp_path / "nowhere")).setup("predict")
     with pytest.raises(InputError, match=r"holds no picture"):
         small(predict=str(tmp_path)).setup("predict")
+
+
+class Threads(Dataset[tuple[int, int]]):
+    """How many threads OpenCV and torch would use for a sample."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        return cv2.getNumThreads(), torch.get_num_threads()
+
+
+def test_a_worker_takes_one_thread():
+    loader = MattingDataModule(workers=1)._loader(Threads(), sampler=range(2), batch_size=None)
+    assert [tuple(threads) for threads in loader] == [(1, 1), (1, 1)]
+
+
+def test_bytes_become_floats_as_if_converted_first():
+    values = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    batch = MattingDataModule().on_after_batch_transfer({"alpha": values}, 0)
+    assert torch.equal(batch["alpha"], values.float() / 255)

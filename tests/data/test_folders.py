@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sdnet_pl.data.foreground import extend_foreground
 from sdnet_pl.data.pictures import write_png
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, PairFolder
 from sdnet_pl.errors import InputError
@@ -147,3 +148,13 @@ def test_backgrounds(tmp_path, color):
     source = BackgroundFolder(str(tmp_path))
     check_wrapping(source)
     np.testing.assert_array_equal(source.load(4), color + np.uint8(1))
+
+
+def test_colours_of_extended_pairs_are_taken_as_they_are(pairs, color, alpha):
+    plain, extended = PairFolder(str(pairs)), PairFolder(str(pairs), extended=True)
+    for index in range(len(plain)):
+        person = extended.load(index)
+        np.testing.assert_array_equal(person.alpha, plain.load(index).alpha)
+        expected = extend_foreground(person.color, person.alpha)
+        np.testing.assert_array_equal(plain.load(index).color, expected)
+    assert (extended.load(0).color != plain.load(0).color).any()

@@ -1,3 +1,5 @@
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -73,3 +75,35 @@ def test_every_size_is_filled_from_a_single_pixel(shape):
     color, alpha = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8)
     color[-1, -1], alpha[-1, -1] = (10, 200, 90), 3
     assert np.abs(extend_foreground(color, alpha).astype(int) - (10, 200, 90)).max() <= 1
+
+
+def plain_extension(color: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Push–pull in floats throughout."""
+    weight: Any = (alpha / 255.0)[..., None].astype(np.float32)
+    sums: Any = color * weight
+    levels: list[Any] = []
+    while max(sums.shape[:2]) > 1:
+        size = (sums.shape[1] + 1) // 2, (sums.shape[0] + 1) // 2
+        sums = 4 * cv2.resize(sums, size, interpolation=cv2.INTER_AREA)
+        weight = 4 * cv2.resize(weight, size, interpolation=cv2.INTER_AREA).reshape(*sums.shape[:2], 1)
+        enough = np.maximum(weight, 1)
+        sums, weight = sums / enough, weight / enough
+        levels.append((sums, weight))
+    filled = sums / weight
+    for sums, weight in reversed(levels[:-1]):
+        filled = sums + (1 - weight) * cv2.resize(filled, sums.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    full = cv2.resize(filled, color.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.where(alpha[..., None] > 0, color, np.clip(np.rint(full), 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("shape", [(120, 90), (61, 83), (200, 33)])
+def test_integers_extend_as_floats_do(shape):
+    """Invisible colours are rounded twice, at half and at full size: one level apart at most."""
+    rng = np.random.default_rng(1)
+    noise = rng.integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    color: Any = cv2.resize(noise, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    distance = np.hypot(x - shape[1] / 2, y - shape[0] / 2)
+    alpha = (255 * np.clip((min(shape) / 3 - distance) / 6, 0, 1)).astype(np.uint8)
+    difference = extend_foreground(color, alpha).astype(int) - plain_extension(color, alpha)
+    assert np.abs(difference).max() <= 1

@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from sdnet_pl.data.pictures import (
     IMAGE_SUFFIXES,
@@ -388,3 +388,51 @@ def test_a_hidden_temporary_file_is_no_picture(tmp_path):
     with atomic_write(tmp_path / "b.png") as temporary:
         temporary.touch()
         assert list_pictures(tmp_path) == [tmp_path / "a.png"]
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (37, 51), (1, 1)])
+@pytest.mark.parametrize("options", [{}, {"quality": 40}, {"subsampling": 0}, {"progressive": True}, {"quality": 100}])
+def test_jpegs_are_those_of_pillow(tmp_path, shape, options):
+    path = tmp_path / "photo.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path, **options)
+    with Image.open(path) as picture:
+        np.testing.assert_array_equal(read_rgb(path), np.array(picture.convert("RGB")))
+    assert read_rgb(path).flags.writeable
+
+
+def test_a_cutout_is_split_into_arrays_of_its_own(tmp_path, rgb, alpha):
+    path = tmp_path / "cutout.png"
+    Image.fromarray(np.dstack([rgb, alpha])).save(path)
+    for part, expected in zip(read_rgba(path), (rgb, alpha), strict=True):
+        np.testing.assert_array_equal(part, expected)
+        assert part.flags.c_contiguous
+        assert part.flags.writeable
+
+
+def test_a_header_is_read_without_decoding(tmp_path, rgb, alpha, monkeypatch):
+    """Pillow alone would decode a PNG without EXIF; ten thousand cut-outs would take minutes to list."""
+    Image.fromarray(np.dstack([rgb, alpha])).save(tmp_path / "plain.png")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(rgb).save(tmp_path / "turned.png", exif=exif)
+
+    def decode(self):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", decode)
+    assert read_header(tmp_path / "plain.png") == (*alpha.shape, "RGBA", True)
+    assert read_header(tmp_path / "turned.png") == (*rgb.shape[1::-1], "RGB", False)
+
+
+def test_an_orientation_behind_the_pixels_of_a_png_counts(tmp_path, rgb):
+    path = tmp_path / "late.png"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(rgb).save(path, exif=exif)
+    data = path.read_bytes()
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4])
+    path.write_bytes(data[:start] + data[end:-12] + data[start:end] + data[-12:])
+    assert read_header(path)[:2] == rgb.shape[1::-1]
+    assert read_rgb(path).shape[:2] == rgb.shape[1::-1]

@@ -1,7 +1,10 @@
 """Numbered samples: the same for any number of workers, never two alike; and who gets which number."""
 
+import os
+import pickle
 from collections import Counter
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,9 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader, DistributedSampler
 
+from sdnet_pl.data.pictures import write_png
 from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image
+from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.training import CompositionDataset, EpochSampler, EvaluationSampler, to_tensor
 
@@ -287,3 +292,45 @@ def test_lightning_keeps_the_sampler_and_tells_it_the_epoch(tmp_path):
     numbers: Any = range(10**6)
     trainer.fit(module, DataLoader(numbers, sampler=EpochSampler(4), batch_size=2))
     assert module.seen == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("step", [1, -1])
+def test_to_tensor_is_a_transposed_copy(channels, step):
+    image = np.random.default_rng(0).integers(0, 256, (7, 11, channels), dtype=np.uint8)[:, ::step]
+    tensor = to_tensor(image)
+    np.testing.assert_array_equal(tensor.numpy(), image.transpose(2, 0, 1))
+    assert tensor.is_contiguous()
+    assert not np.shares_memory(tensor.numpy(), image)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from /proc")
+def test_ten_thousand_pictures_stay_on_the_disk(tmp_path):
+    """Hard links to one person and one scene: decoded, the drawn ones alone would take 60 MB, all of them 1.2 GB."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    person, scene = ProceduralPortraits(size=200).load(0), ProceduralBackgrounds(size=200).load(0)
+    files = {"people": np.dstack([person.color, person.alpha]), "scenes": scene}
+    for folder, picture in files.items():
+        write_png(tmp_path / folder / "0.png", picture)
+
+    def dataset() -> CompositionDataset:
+        sources = CutoutFolder(str(tmp_path / "people")), BackgroundFolder(str(tmp_path / "scenes"))
+        return CompositionDataset([sources[0]], [sources[1]], SIZE, seed=0)
+
+    small = dataset()
+    for number in range(20):
+        small[number]
+    for folder in files:
+        for number in range(1, 10_000):
+            os.link(tmp_path / folder / "0.png", tmp_path / folder / f"{number}.png")
+    before = resident()
+    large = dataset()
+    for number in range(200):
+        large[number]
+    assert len(large) == 10_000
+    assert resident() - before < 40e6
+    # What a worker receives where processes are spawned.
+    assert len(pickle.dumps(large)) < 10_000 * 2 * 200

@@ -79,6 +79,9 @@ def _to_uint8(x: NDArray[np.floating]) -> Image:
 class Degradation(nn.Module):
     """Noise, blur and JPEG on the composite, on its own device: what a camera does after the light is mixed.
 
+    kornia would compute every picture of the batch and then keep most of them as they were; here it gets only those
+    that are drawn.
+
     Args:
         probability: Of each of the three, for each picture.
     """
@@ -86,11 +89,11 @@ class Degradation(nn.Module):
     def __init__(self, probability: float) -> None:
         super().__init__()
         steps = [
-            K.RandomGaussianBlur((5, 5), (0.3, 1.5), p=probability),
-            K.RandomGaussianNoise(std=0.03, p=probability),
-            K.RandomJPEG(jpeg_quality=(50.0, 95.0), p=probability),
+            K.RandomGaussianBlur((5, 5), (0.3, 1.5), p=1.0),
+            K.RandomGaussianNoise(std=0.03, p=1.0),
+            K.RandomJPEG(jpeg_quality=(50.0, 95.0), p=1.0),
         ]
-        self.steps = nn.ModuleList(steps if probability > 0 else [])
+        self.probability, self.steps = probability, nn.ModuleList(steps)
 
     @torch.no_grad()
     def forward(self, image: Tensor, seed: int) -> Tensor:
@@ -98,6 +101,10 @@ class Degradation(nn.Module):
         devices = [image.device] if image.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(seed)
-            for step in self.steps:
-                image = step(image)
-        return image.clamp(0, 1)
+            image = image.clone()
+            drawn = torch.rand(len(self.steps), len(image)) < self.probability
+            for step, row in zip(self.steps, drawn, strict=True):
+                chosen = row.nonzero()[:, 0].to(image.device)
+                if len(chosen) > 0:
+                    image[chosen] = step(image[chosen]).clamp(0, 1)
+        return image

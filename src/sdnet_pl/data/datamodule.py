@@ -129,7 +129,7 @@ class MattingDataModule(LightningDataModule):
         uint8.
         """
         images = ("foreground", "alpha", "background", "image")
-        batch = {key: value.float() / 255 if key in images else value for key, value in batch.items()}
+        batch = {key: value / 255 if key in images else value for key, value in batch.items()}
         if "foreground" in batch:
             batch["composite"] = composite(batch["foreground"], batch["background"], batch["alpha"])
             batch["image"] = self.degradation(batch["composite"], int(batch["seed"][0]))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
@@ -79,8 +80,10 @@ def read_header(path: str | Path) -> Header:
     """
     with _readable(path), Image.open(path) as picture:
         width, height = picture.size
+        # To find metadata that may stand behind a PNG's pixels, Pillow decodes them.
+        front_only = picture.format == "PNG" and not _has_metadata_behind_pixels(path)
         # Pillow has turned the size of a TIFF already.
-        if _orientation(picture) >= 5 and picture.format != "TIFF":
+        if _orientation(picture, front_only) >= 5 and picture.format != "TIFF":
             width, height = height, width
         return Header(height, width, picture.mode, _has_alpha(picture))
 
@@ -94,12 +97,15 @@ def read_rgb(path: str | Path) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, damaged, no picture, or larger than Pillow decodes.
     """
+    pixels = _read_plain_jpeg(path)
+    if pixels is not None:
+        return pixels
     picture = _decode(path)
     with _readable(path):
         if _has_alpha(picture):
             shown = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
-        return np.array(picture.convert("RGB"))
+        return np.array(_as_mode(picture, "RGB"))
 
 
 def read_rgba(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -111,8 +117,9 @@ def read_rgba(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     picture = _decode(path)
     require_alpha(path, _has_alpha(picture))
     with _readable(path):
-        pixels = np.array(picture.convert("RGBA"))
-    return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
+        pixels = np.array(_as_mode(picture, "RGBA"))
+    color, alpha = cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), cv2.extractChannel(pixels, 3)
+    return np.asarray(color, np.uint8), np.asarray(alpha, np.uint8)
 
 
 def read_alpha(path: str | Path) -> NDArray[np.uint8]:
@@ -125,7 +132,7 @@ def read_alpha(path: str | Path) -> NDArray[np.uint8]:
     require_single_channel(path, picture.mode, _has_alpha(picture))
     with _readable(path):
         if picture.mode != "P":
-            return np.array(picture.convert("L"))
+            return np.array(_as_mode(picture, "L"))
         colors = np.array(picture.convert("RGB"))
     if (colors != colors[..., :1]).any():
         raise _color_alpha(path, "a palette of colours")
@@ -218,6 +225,27 @@ def _readable(path: str | Path) -> Iterator[None]:
         ) from error
 
 
+def _read_plain_jpeg(path: str | Path) -> NDArray[np.uint8] | None:
+    """The pixels of an upright RGB JPEG by OpenCV: those of Pillow, which copies them three times more.
+
+    None for any other file, and for a damaged one: Pillow says what is wrong with it.
+    """
+    with _readable(path):
+        with Image.open(path) as picture:
+            if picture.format != "JPEG" or picture.mode != "RGB" or _orientation(picture) != 1:
+                return None
+        data = np.fromfile(path, np.uint8)
+    # OpenCV would fill up a truncated file with grey; a whole one ends in this marker.
+    if data[-2:].tobytes() != b"\xff\xd9":
+        return None
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if pixels is None else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), np.uint8)
+
+
+def _as_mode(picture: Image.Image, mode: str) -> Image.Image:
+    return picture if picture.mode == mode else picture.convert(mode)  # which copies even what it need not convert
+
+
 def _decode(path: str | Path) -> Image.Image:
     """The first frame, upright, at most 8 bits a channel."""
     with _readable(path):
@@ -238,11 +266,24 @@ def _to_8_bit(picture: Image.Image, path: str | Path) -> Image.Image:
     return Image.fromarray(((values.astype(np.int32) + 128) // 257).astype(np.uint8))
 
 
-def _orientation(picture: Image.Image) -> int:
+def _orientation(picture: Image.Image, front_only: bool = False) -> int:
     """The EXIF orientation, 1 to 8; ImageOps.exif_transpose refuses photos with a damaged EXIF block, this does not."""
     with suppress(Exception):
-        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        exif = Image.Image.getexif(picture) if front_only else picture.getexif()
+        return int(exif.get(ExifTags.Base.Orientation, 1))
     return 1
+
+
+def _has_metadata_behind_pixels(png: str | Path) -> bool:
+    with open(png, "rb") as stream:
+        stream.seek(8)
+        pixels = False
+        while len(head := stream.read(8)) == 8:
+            pixels |= head[4:] == b"IDAT"
+            if pixels and head[4:] in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"):
+                return True
+            stream.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)  # the data and their checksum
+    return False
 
 
 def _has_alpha(picture: Image.Image) -> bool:

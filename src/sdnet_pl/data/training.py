@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,8 +19,11 @@ Source = TypeVar("Source", ForegroundSource, BackgroundSource)
 
 def to_tensor(image: Image) -> Tensor:
     """uint8 ``[H, W]`` or ``[H, W, C]`` to uint8 ``[C, H, W]``."""
-    array = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
-    return torch.from_numpy(np.ascontiguousarray(array))
+    if image.ndim == 2:
+        return torch.from_numpy(np.ascontiguousarray(image[None]))
+    planes = np.empty((image.shape[2], *image.shape[:2]), image.dtype)
+    cv2.split(image, list(planes))  # fills the planes; several times as fast as a transposed copy
+    return torch.from_numpy(planes)
 
 
 class CompositionDataset(Dataset[dict[str, Tensor]]):

@@ -52,14 +52,16 @@ class PairFolder(ForegroundSource):
 
     Args:
         path: the folder that holds ``fg/`` and ``alpha/``; sub-folders of both are searched alike.
+        extended: the colours under alpha 0 are filled in already, as in prepared data. Otherwise every load fills
+            them, which takes longer than decoding.
 
     Raises:
         InputError: a folder is missing or empty, a file has no partner or two, a pair differs in size, or an alpha has
             more than one channel. Only headers are read here; pixels that do not decode are found by :meth:`load`.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, extended: bool = False) -> None:
+        self.path, self.extended = path, extended
         foregrounds, alphas = (_by_name(Path(path) / folder) for folder in ("fg", "alpha"))
         alone = sorted(foregrounds.keys() ^ alphas.keys())
         if alone:
@@ -86,7 +88,7 @@ class PairFolder(ForegroundSource):
         foreground, alpha_file = self.files[index % len(self)]
         color = read_rgba(foreground)[0] if read_header(foreground).has_alpha else read_rgb(foreground)
         alpha = read_alpha(alpha_file)
-        return Foreground(extend_foreground(color, alpha), alpha)
+        return Foreground(color if self.extended else extend_foreground(color, alpha), alpha)
 
     def fingerprint(self, index: int) -> str:
         foreground, alpha = self.files[index % len(self)]
