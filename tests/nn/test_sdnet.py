@@ -75,7 +75,16 @@ def test_the_return_type_is_the_same_in_training_and_evaluation():
 
 @pytest.mark.parametrize("trimap", [False, True])
 @pytest.mark.parametrize(
-    "changes", [{}, {"ampa": False}, {"aggregate": "features"}, {"residual": True}, {"refinement_channels": 8}], ids=str
+    "changes",
+    [
+        {},
+        {"ampa": False},
+        {"aggregate": "features"},
+        {"residual": True},
+        {"refinement_channels": 8},
+        {"fusible_activations": True},
+    ],
+    ids=str,
 )
 def test_gradients_reach_every_parameter(trimap: bool, changes: dict):
     model = create_model("sdnet", trimap=trimap, **changes)
@@ -112,7 +121,6 @@ def test_clear_errors():
     for changes, expected in (
         ({"aggregate": "feature"}, "aggregate is 'feature'; choose one of side_outputs, features"),
         ({"stem_stride": 3}, "stem_stride is 3; choose one of 1, 2"),
-        ({"activation": "gelu"}, "activation is 'gelu'; choose one of prelu, relu"),
         ({"widths": (8, 8)}, "4 stages, got 2 widths"),
         ({"depths": (3, 4, 6)}, "4 stages, got 3 depths"),
     ):

@@ -29,7 +29,7 @@ class Decoder(nn.Module):
         channels: Channels of F_dec^i (the paper preset: 40).
         aggregation_channels: Channels of the three gOctConv blocks (the paper preset: 32).
         aggregate: What feeds Eq. 5: the one-channel side outputs, literally, or F_dec^i.
-        act: Activation of the gOctConv blocks, ``prelu`` or ``relu``.
+        fusible: ReLU in the gOctConv blocks, which runtimes fuse, for PReLU.
         refinement: Channels of the finer octave of stage 1 and of a fourth gOctConv block, which takes that octave and
             the map of Eq. 5 to the stem's resolution; none: no such block (the paper).
         subpixels: The block's head predicts ``subpixels`` x ``subpixels`` pixels for each of its positions.
@@ -41,7 +41,7 @@ class Decoder(nn.Module):
         channels: int,
         aggregation_channels: int,
         aggregate: Literal["side_outputs", "features"],
-        act: Activation,
+        fusible: bool,
         refinement: tuple[int, int] | None,
         subpixels: int,
     ) -> None:
@@ -58,6 +58,7 @@ class Decoder(nn.Module):
         squeezed = {2: channels + 1, 3: channels + 1, 4: channels}
         self.side_heads = nn.ModuleDict({str(i): nn.Conv2d(c, 1, 1) for i, c in squeezed.items()})
         n = aggregation_channels
+        act: Activation = "relu" if fusible else "prelu"
         into = 1 if aggregate == "side_outputs" else channels
         # Octaves here: level i stands at H / 2^(i-1).
         self.gather4 = GOctConv({3: into}, {3: n}, 3, act)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sdnet_pl.nn.octave import Activation, Features, ILBlock, activation, upsample
+from sdnet_pl.nn.octave import Features, ILBlock, activation, upsample
 
 
 class Encoder(nn.Module):
@@ -18,7 +18,7 @@ class Encoder(nn.Module):
         depths: ILBlocks of stages 1 to 4.
         stem_stride: 1 (the paper) or 2.
         residual: Residual in every ILBlock.
-        act: ``prelu`` or ``relu``.
+        fusible: LeakyReLU where runtimes fuse it, for PReLU.
     """
 
     def __init__(
@@ -29,13 +29,13 @@ class Encoder(nn.Module):
         depths: Sequence[int],
         stem_stride: int,
         residual: bool,
-        act: Activation,
+        fusible: bool,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, stem_channels, 3, stride=stem_stride, padding=1, bias=False),
             nn.BatchNorm2d(stem_channels),
-            activation(act, stem_channels),
+            activation("leaky_relu" if fusible else "prelu", stem_channels),
         )
         self.stages = nn.ModuleList()
         channels = {0: stem_channels}
@@ -43,7 +43,7 @@ class Encoder(nn.Module):
             out = {stage: width, stage + 1: width}
             blocks = []
             for _ in range(depth):
-                blocks.append(ILBlock(channels, out, residual, act))
+                blocks.append(ILBlock(channels, out, residual, fusible))
                 channels = out
             self.stages.append(nn.Sequential(*blocks))
 

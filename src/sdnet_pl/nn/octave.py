@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Features = dict[int, Tensor]
-Activation = Literal["prelu", "relu"]
+Activation = Literal["prelu", "leaky_relu", "relu", "none"]
+SLOPES = {"prelu": 0.25, "leaky_relu": 0.25, "relu": 0.0, "none": 1.0}
+"""Of the negative side, at the start of training."""
 
 
 def upsample(x: Tensor, factor: int) -> Tensor:
@@ -21,8 +23,16 @@ def upsample(x: Tensor, factor: int) -> Tensor:
 
 
 def activation(name: Activation, channels: int) -> nn.Module:
-    """Per-channel PReLU (the paper), or ReLU, which runtimes fuse with the convolution before it."""
-    return nn.PReLU(channels) if name == "prelu" else nn.ReLU(inplace=True)
+    """The layer of that name; PReLU learns a slope a channel."""
+    match name:
+        case "prelu":
+            return nn.PReLU(channels, SLOPES[name])
+        case "leaky_relu":
+            return nn.LeakyReLU(SLOPES[name], inplace=True)
+        case "relu":
+            return nn.ReLU(inplace=True)
+        case _:
+            return nn.Identity()
 
 
 def norm_act(name: Activation, channels: Mapping[int, int]) -> nn.ModuleDict:
@@ -44,7 +54,7 @@ class GOctConv(nn.Module):
         in_channels: Channels at each input octave.
         out_channels: Channels at each output octave.
         kernel_size: An odd side length of all kernels.
-        act: ``prelu`` or ``relu``.
+        act: The activation.
     """
 
     def __init__(
@@ -57,12 +67,13 @@ class GOctConv(nn.Module):
         super().__init__()
         # The pairs of one output act as one convolution, so they share the fan-in of all input octaves.
         fan_in = sum(in_channels.values()) * kernel_size**2
-        slope = 0.25 if act == "prelu" else 0
         self.convs = nn.ModuleDict()
         for i, c_in in in_channels.items():
             for o, c_out in out_channels.items():
                 layer = nn.Conv2d(c_in, c_out, kernel_size, padding=kernel_size // 2, bias=False)
-                nn.init.normal_(layer.weight, std=(2 / (1 + slope**2) / fan_in) ** 0.5)  # He, for the activation
+                nn.init.normal_(
+                    layer.weight, std=(2 / (1 + SLOPES[act] ** 2) / fan_in) ** 0.5
+                )  # He, for the activation
                 self.convs[f"{i}_{o}"] = layer
         self.in_octaves, self.out_octaves = sorted(in_channels), sorted(out_channels)
         self.norm_act = norm_act(act, out_channels)
@@ -89,7 +100,7 @@ class SimplifiedGOctConv(nn.Module):
         )
         for layer in self.convs.values():
             assert isinstance(layer, nn.Conv2d)
-            nn.init.kaiming_normal_(layer.weight, a=0.25 if act == "prelu" else 0)
+            nn.init.kaiming_normal_(layer.weight, a=SLOPES[act])
         self.norm_act = norm_act(act, channels)
 
     def forward(self, features: Features) -> Features:
@@ -105,7 +116,8 @@ class ILBlock(nn.Module):
             and 3x3 where the resolution changes.
         residual: Adds the input where its octaves and channels are the output's, within a stage. The original has no
             residual.
-        act: ``prelu`` or ``relu``.
+        fusible: LeakyReLU after the depthwise convolutions alone, where runtimes fuse it, and not before the residual
+            is added. The original has a PReLU after every convolution.
     """
 
     def __init__(
@@ -113,13 +125,16 @@ class ILBlock(nn.Module):
         in_channels: Mapping[int, int],
         out_channels: Mapping[int, int],
         residual: bool = False,
-        act: Activation = "prelu",
+        fusible: bool = False,
     ) -> None:
         super().__init__()
         kernel_size = 1 if in_channels.keys() == out_channels.keys() else 3
-        self.mix = GOctConv(in_channels, out_channels, kernel_size, act)
-        self.refine = nn.Sequential(SimplifiedGOctConv(out_channels, act), SimplifiedGOctConv(out_channels, act))
         self.residual = residual and dict(in_channels) == dict(out_channels)
+        acts: tuple[Activation, Activation, Activation] = ("prelu", "prelu", "prelu")
+        if fusible:
+            acts = ("none", "leaky_relu", "none" if self.residual else "leaky_relu")
+        self.mix = GOctConv(in_channels, out_channels, kernel_size, acts[0])
+        self.refine = nn.Sequential(*(SimplifiedGOctConv(out_channels, act) for act in acts[1:]))
 
     def forward(self, features: Features) -> Features:
         out: Features = self.refine(self.mix(features))

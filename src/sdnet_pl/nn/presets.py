@@ -20,7 +20,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "aggregate": "features",
         "residual": True,
         "separable_ampa": True,
-        "activation": "relu",
+        "fusible_activations": True,
         "refinement_channels": 16,
     },
     # Small enough to learn in minutes on two cores: for the quick start and for tests.

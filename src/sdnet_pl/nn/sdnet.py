@@ -11,14 +11,13 @@ from sdnet_pl.errors import InputError
 from sdnet_pl.nn.ampa import AMPA
 from sdnet_pl.nn.decoder import Decoder, alpha_activation
 from sdnet_pl.nn.encoder import Encoder
-from sdnet_pl.nn.octave import Activation, upsample
+from sdnet_pl.nn.octave import upsample
 
 MIN_SIZE = 32
 STAGES = 4
 CHOICES: dict[str, tuple[Any, ...]] = {
     "stem_stride": (1, 2),
     "aggregate": ("side_outputs", "features"),
-    "activation": ("prelu", "relu"),
 }
 FEATURE_NAMES = tuple(f"{part}{i}" for part in ("enc", "ampa", "dec", "aggregate") for i in (2, 3, 4))
 
@@ -74,7 +73,8 @@ class SDNet(nn.Module):
         aggregate: What feeds Eq. 5: ``side_outputs`` (the one-channel maps, literally) or ``features``, the F_dec^i.
         residual: Residual in every ILBlock.
         separable_ampa: Depthwise-separable atrous and asymmetric branches in AMPA.
-        activation: Of encoder and gOctConv blocks: ``prelu`` (the paper) or ``relu``, which runtimes fuse.
+        fusible_activations: LeakyReLU after the stem and the depthwise convolutions, ReLU in the decoder: where
+            runtimes fuse them with a convolution. Otherwise PReLU after every convolution or sum (the paper).
         refinement_channels: Channels of a fourth gOctConv block after Eq. 5, which adds the finer octave of stage 1 at
             the stem's resolution and predicts every pixel of the input; 0 (the paper): alpha is upsampled bilinearly.
 
@@ -95,11 +95,11 @@ class SDNet(nn.Module):
         aggregate: Literal["side_outputs", "features"] = "side_outputs",
         residual: bool = False,
         separable_ampa: bool = False,
-        activation: Activation = "prelu",
+        fusible_activations: bool = False,
         refinement_channels: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (("stem_stride", stem_stride), ("aggregate", aggregate), ("activation", activation)):
+        for name, value in (("stem_stride", stem_stride), ("aggregate", aggregate)):
             if value not in CHOICES[name]:
                 raise InputError(f"SDNet's {name} is {value!r}; choose one of {', '.join(map(str, CHOICES[name]))}.")
         for name, values in (("widths", widths), ("depths", depths)):
@@ -110,7 +110,9 @@ class SDNet(nn.Module):
         self.size_multiple = 16 * stem_stride
         self.in_channels = 4 if trimap else 3
         self.normalization = Normalization(trimap)
-        self.encoder = Encoder(self.in_channels, stem_channels, widths, depths, stem_stride, residual, activation)
+        self.encoder = Encoder(
+            self.in_channels, stem_channels, widths, depths, stem_stride, residual, fusible_activations
+        )
         encoded = [2 * width for width in widths[1:]]
         self.ampa = nn.ModuleDict(
             {str(i): AMPA(c, separable_ampa) if ampa else nn.Identity() for i, c in enumerate(encoded, start=2)}
@@ -118,7 +120,7 @@ class SDNet(nn.Module):
         self.logits_stride = 1 if refinement_channels else 2 * stem_stride
         refinement = (widths[0], refinement_channels) if refinement_channels else None
         self.decoder = Decoder(
-            encoded, decoder_channels, aggregation_channels, aggregate, activation, refinement, stem_stride
+            encoded, decoder_channels, aggregation_channels, aggregate, fusible_activations, refinement, stem_stride
         )
 
     def forward(self, x: Tensor) -> Tensor:
