@@ -7,6 +7,7 @@ from torch import nn
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor
+from sdnet_pl.nn import create_model
 
 
 class Red(nn.Module):
@@ -117,3 +118,18 @@ def test_a_device_that_is_not_there_is_named(model, device):
 def test_a_size_below_the_networks_least_is_refused(model):
     with pytest.raises(InputError, match=r"size is 31, .* at least 32"):
         MattePredictor(model, 31)
+
+
+def test_the_form_for_inference_gives_the_same_and_leaves_the_network_alone():
+    torch.manual_seed(0)
+    model = create_model("sdnet-fast")
+    with torch.no_grad():
+        model(torch.rand(2, 3, 96, 96))  # moves the running statistics away from 0 and 1
+    photo = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    predictor = MattePredictor(model, 96, "cpu")
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in predictor.model.modules())
+    assert model.training
+    with torch.inference_mode():
+        expected = model.eval()(torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255)[0, 0]
+    # Folded and unfolded weights round differently in float32.
+    np.testing.assert_allclose(predictor.alpha(photo), expected.numpy(), atol=1e-5)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.foreground_color import estimate_foreground
+from sdnet_pl.nn import SDNet, fold_batch_norm
 from sdnet_pl.nn.sdnet import MIN_SIZE
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,8 @@ class MattePredictor:
 
     Args:
         model: takes RGB float ``[1, 3, H, W]`` in [0, 1] with both sides at least 32, gives alpha ``[1, 1, H, W]`` in
-            [0, 1]. It is moved to the device, to channels_last and to evaluation.
+            [0, 1]. An SDNet is copied in its form for inference; another network is itself moved to the device, to
+            channels_last and to evaluation.
         size: photos are scaled down until their longer side is at most this, in pixels, at least 32. Memory and time
             follow from it, not from the photo.
         device: such as ``"cpu"`` or ``"cuda:1"``; by default the GPU where there is one. Logged at INFO.
@@ -32,6 +34,8 @@ class MattePredictor:
         check_size(size)
         self.device = choose_device(device)
         self.size = size
+        if isinstance(model, SDNet):
+            model = fold_batch_norm(model)
         # The faster layout, on a CPU too.
         laid_out = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model: torch.nn.Module = laid_out.eval()
