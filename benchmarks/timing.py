@@ -6,16 +6,20 @@ from statistics import median
 
 from tqdm import tqdm
 
+PAUSE = 0.1
+"""Seconds, longer than OpenMP and ONNX Runtime keep idle threads spinning."""
+
 
 def interleave(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """The median time of each candidate over ``rounds``, in seconds.
 
     Every round calls each candidate once, so that a slow minute of the machine hits all of them alike; one more round
-    comes first and does not count.
+    comes first and does not count. Threads of the candidate before may go on waiting busily, so each gets a pause.
     """
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for round_ in tqdm(range(rounds + 1), desc="Rounds", leave=False):
         for name, call in candidates.items():
+            time.sleep(PAUSE)
             start = time.perf_counter()
             call()
             if round_ > 0:

@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference import matte
+from sdnet_pl.inference import export, matte
 
 LIGHTNING_COMMANDS = {
     "fit": "train a network, then score its best checkpoint",
     "validate": "score a checkpoint on the validation benchmarks",
     "test": "score a checkpoint on the test benchmarks, with every metric, and write the table",
     "predict": "write the alpha of every photo of a folder",
+}
+OTHER_COMMANDS = {
+    "matte": (matte, "cut the people out of photos, as straight-alpha PNG"),
+    "export": (export, "write a trained network as an ONNX file, checked against PyTorch"),
 }
 
 
@@ -27,8 +31,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in LIGHTNING_COMMANDS.items():
         commands.add_parser(name, help=text, add_help=False)
-    text = "cut the people out of photos, as straight-alpha PNG"
-    matte.add_arguments(commands.add_parser("matte", help=text, description=text.capitalize()))
+    for name, (module, text) in OTHER_COMMANDS.items():
+        module.add_arguments(commands.add_parser(name, help=text, description=text[0].upper() + text[1:]))
     return parser
 
 
@@ -41,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             cli.run(arguments)
             return 0
-        return matte.run(_parser().parse_args(arguments))
+        args = _parser().parse_args(arguments)
+        return OTHER_COMMANDS[args.command][0].run(args)
     except InputError as error:
         # From a loader process the message arrives with that process's traceback before it.
         message = str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].strip()

@@ -8,9 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from sdnet_pl.data.composition import composite
 from sdnet_pl.errors import InputError
 from sdnet_pl.losses import TEACHER_STUDENT, MattingObjective
-from sdnet_pl.losses.functional import composition_loss, cosine_distillation_loss, l1_loss, laplacian_loss
+from sdnet_pl.losses.functional import (
+    composition_loss,
+    cosine_distillation_loss,
+    l1_loss,
+    laplacian_loss,
+    laplacian_norms,
+)
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
@@ -44,6 +51,37 @@ def test_laplacian_is_the_dense_definition(size: tuple[int, int]):
     torch.manual_seed(0)
     pred, target = torch.rand(2, 2, 1, *size, dtype=torch.float64)
     torch.testing.assert_close(laplacian_loss(pred, target), dense_laplacian(pred - target), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (97, 131), (160, 100)])
+def test_laplacian_gradient_is_that_of_the_dense_definition(size: tuple[int, int]):
+    torch.manual_seed(0)
+    differences = torch.randn(3, 2, 1, *size, dtype=torch.float64, requires_grad=True)
+    weights = torch.rand(3, dtype=torch.float64)  # each prediction has a factor of its own from above
+    (fast,) = torch.autograd.grad((weights * laplacian_norms(differences)).sum(), differences)
+    dense = torch.stack([dense_laplacian(d) for d in differences])
+    (expected,) = torch.autograd.grad((weights * dense).sum(), differences)
+    # float64 rounds at 1e-16 of values up to 1e-3; no band value of noise is so near to zero that its sign is open.
+    torch.testing.assert_close(fast, expected, rtol=1e-10, atol=1e-17)
+
+
+def test_laplacian_of_the_smallest_crop():
+    # The fifth level has two values, fewer than the dense form's reflection takes. The norm is homogeneous, so it is
+    # the product of difference and gradient (Euler), and the gradient is that of finite differences.
+    torch.manual_seed(0)
+    d = torch.randn(2, 1, 1, 64, 67, dtype=torch.float64, requires_grad=True)
+    norms = laplacian_norms(d)
+    (gradient,) = torch.autograd.grad(norms.sum(), d)
+    torch.testing.assert_close((d * gradient).sum(dim=(1, 2, 3, 4)), norms, rtol=1e-12, atol=0)
+    direction = 1e-7 * torch.randn_like(d)
+    difference = laplacian_norms(d + direction) - laplacian_norms(d - direction)
+    # A step of 1e-7 moves some bands of 4288 through zero: each spoils a 1e-7 of the norm's size.
+    torch.testing.assert_close(difference, 2 * (direction * gradient).sum(dim=(1, 2, 3, 4)), rtol=1e-3, atol=1e-13)
+
+
+def test_laplacian_keeps_no_gradient_where_none_is_asked_for():
+    with torch.no_grad():
+        assert laplacian_norms(torch.rand(1, 1, 1, 64, 64)).grad_fn is None
 
 
 def test_laplacian_refuses_small_crops():
@@ -98,12 +136,12 @@ def batch(size: int = 64) -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
     f, b = torch.rand(2, 2, 3, size, size)
     target = torch.rand(2, 1, size, size)
-    return {"target": target, "foreground": f, "background": b, "composite": target * f + (1 - target) * b}
+    return {"target": target, "foreground": f, "background": b}
 
 
-def outputs() -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
+def outputs(size: int = 64) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
     torch.manual_seed(2)
-    return torch.rand(2, 1, 64, 64), {i: torch.rand(2, 1, 64 >> (i - 1), 64 >> (i - 1)) for i in (2, 3, 4)}
+    return torch.rand(2, 1, size, size), {i: torch.rand(2, 1, size >> (i - 1), size >> (i - 1)) for i in (2, 3, 4)}
 
 
 @pytest.mark.parametrize("distillation", TEACHER_STUDENT)
@@ -136,6 +174,56 @@ def test_teachers_of_table_5(distillation: str, pairs: list[tuple[int, int]]):
     torch.testing.assert_close(terms["distillation"], torch.as_tensor(expected))
 
 
+def plain_total(alpha: torch.Tensor, sides: dict[int, torch.Tensor], data: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The total as the paper writes it: each prediction and each term by itself, L_c against the composite."""
+    f, b, target = data["foreground"], data["background"], data["target"]
+    image = target * f + (1 - target) * b
+
+    def l_alpha(pred: torch.Tensor) -> torch.Tensor:
+        composition = (pred * f + (1 - pred) * b - image).abs().mean()
+        return (pred - target).abs().mean() + 2 * dense_laplacian(pred - target) + 3 * composition
+
+    total = l_alpha(alpha)
+    for side in sides.values():
+        total = total + 4 * l_alpha(F.interpolate(side, size=target.shape[-2:], mode="bilinear"))
+    for student in (3, 4):
+        up = F.interpolate(sides[student], size=sides[2].shape[-2:], mode="bilinear").flatten(1)
+        total = total + 5 * (1 - F.cosine_similarity(up, sides[2].detach().flatten(1))).mean()
+    return total
+
+
+def test_objective_and_its_gradients_are_those_of_the_plain_form():
+    alpha, sides = outputs(96)
+    data = batch(96)
+    leaves = [alpha, *sides.values()]
+    for leaf in leaves:
+        leaf.requires_grad_()
+    total = MattingObjective("best_teacher", 1, 2, 3, 4, 5)(alpha, sides, **data)["total"]
+    expected = plain_total(alpha, sides, data)
+    torch.testing.assert_close(total, expected)
+    fast, plain = torch.autograd.grad(total, leaves), torch.autograd.grad(expected, leaves)
+    for one, other in zip(fast, plain, strict=True):
+        # float32: where α̂ is within 1e-7 of α, or a band within 1e-7 of zero, rounding decides the sign; one such pixel
+        # of these 18432 is up to 2 / 136 of the norm.
+        assert (one - other).norm() <= 0.02 * other.norm()
+        assert ((one - other).abs() > 1e-5 * other.abs().max()).float().mean() < 1e-3
+
+
+@pytest.mark.parametrize("case", ["same_colors", "noise_64x64", "disk_96x128"])
+def test_composition_term_equals_the_loss_against_the_clean_composite(case: str):
+    torch.manual_seed(0)
+    if case == "same_colors":  # F = B: nothing of the composition tells the alpha
+        f = b = torch.rand(1, 3, 64, 64)
+        pred, target = torch.rand(2, 1, 1, 64, 64)
+    else:
+        arrays = np.load(VECTORS / "laplacian.npz")
+        pred, target = (torch.from_numpy(arrays[f"{case}__{part}"]).float() for part in ("pred", "gt"))
+        f, b = torch.rand(2, 1, 3, *target.shape[-2:])
+    term = MattingObjective("none")(pred, {}, target, f, b)["composition"]
+    # float32: the plain form subtracts two pictures of size 1 with 6e-8 rounding each.
+    torch.testing.assert_close(term, composition_loss(pred, f, b, composite(f, b, target)), rtol=1e-5, atol=1e-7)
+
+
 def test_objective_refuses_bad_settings():
     with pytest.raises(InputError, match="distillation is 'best'; choose one of none, best_teacher"):
         MattingObjective("best")  # type: ignore[arg-type]
@@ -151,5 +239,5 @@ def test_empty_pictures_train_with_finite_gradients():
     empty = torch.zeros(2, 1, 64, 64)
     f, b = torch.rand(2, 2, 3, 64, 64)
     out = model.forward_side_outputs(b)
-    MattingObjective()(out.alpha, out.side_outputs, empty, f, b, b)["total"].backward()
+    MattingObjective()(out.alpha, out.side_outputs, empty, f, b)["total"].backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)

@@ -1,0 +1,186 @@
+"""The command ``sdnet-pl export``: a checkpoint as one ONNX file, checked against PyTorch."""
+
+# Nothing heavy is imported here, so that the help answers at once.
+import argparse
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdnet_pl.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+PRECISIONS = ("fp32", "fp16", "int8")
+# Where int8 is faster than fp32 on a CPU, as measured with ONNX Runtime; sdnet-tiny's few channels do not pay for it.
+INT8_PRESETS = ("sdnet", "sdnet-fast")
+# Enough for the ranges of activations to settle, and a matter of seconds.
+PICTURES = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("output", type=Path, metavar="MODEL.onnx", help="the file to write")
+    parser.add_argument(
+        "--weights", type=Path, required=True, metavar="CKPT", help="the checkpoint of a trained network"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="fp32 (default); fp16: half the size, takes and returns float16, for GPUs; int8: faster on CPUs",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FOLDER",
+        help="photos that show the int8 file its ranges, and on which the error is measured (default: built-in "
+        f"portraits); {PICTURES} spread over the folder are taken",
+    )
+    parser.add_argument(
+        "--licence", metavar="TEXT", help="licence of the weights, to be kept in the file; it follows the training data"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists already")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the ONNX file and print how far its alphas are from PyTorch's.
+
+    Everything that can be checked is checked before the network is loaded.
+
+    Args:
+        args: as declared by :func:`add_arguments`.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        InputError: a path is wrong, a package is missing, the preset has no int8 form, or the file that was written
+            does not give PyTorch's alphas; then nothing is left at ``MODEL.onnx``.
+    """
+    _check(args)
+
+    from sdnet_pl.inference.checkpoint import architecture, load_checkpoint, read_checkpoint
+    from sdnet_pl.inference.onnx_file import write_onnx
+
+    model, size = load_checkpoint(args.weights)
+    found = architecture(read_checkpoint(args.weights))
+    if args.precision == "int8" and found["preset"] not in INT8_PRESETS:
+        raise InputError(
+            f"{args.weights} holds the preset {found['preset']!r}, which is slower in int8 than in fp32; export it "
+            f"with --precision fp32 (int8 is for {', '.join(INT8_PRESETS)})."
+        )
+    if args.calibration and model.trimap:
+        raise InputError(
+            f"{args.weights} holds a network that needs a trimap beside each photo, and {args.calibration} holds "
+            "photos alone; leave out --calibration."
+        )
+    _say(f"reading {PICTURES} pictures")
+    pictures = from_folder(args.calibration, size) if args.calibration else built_in(size, model.trimap)
+    properties = {
+        "preset": found["preset"],
+        "network": json.dumps(found["network"]),
+        "training_size": str(size),
+        "weights_licence": args.licence or "not recorded; it follows the licences of the training data",
+    }
+    _say(f"tracing {found['preset']} and writing {args.precision}; this takes a minute")
+    difference = write_onnx(model, args.output, args.precision, pictures, properties)
+    print(
+        f"{args.output}: {found['preset']}, {args.precision}, {args.output.stat().st_size / 2**20:.1f} MiB; alpha "
+        f"against PyTorch over {len(pictures)} pictures: mean error {difference.mean:.1e}, largest "
+        f"{difference.largest:.1e}"
+    )
+    return 0
+
+
+def from_folder(folder: Path, size: int) -> "list[NDArray[np.float32]]":
+    """Photos spread evenly over a folder, as :class:`MattePredictor` shows them to a network.
+
+    Args:
+        folder: searched with its sub-folders.
+        size: the longer side in pixels down to which photos are scaled.
+
+    Returns:
+        At most 16 of float32 ``[1, 3, H, W]`` in [0, 1], RGB.
+
+    Raises:
+        InputError: the folder is missing or empty, a photo does not decode, or one is smaller than 32 pixels.
+    """
+    import cv2
+    import numpy as np
+
+    from sdnet_pl.data.pictures import list_pictures, read_rgb
+    from sdnet_pl.nn.sdnet import MIN_SIZE
+
+    files = list_pictures(folder)
+    files = [files[i * len(files) // PICTURES] for i in range(PICTURES)] if len(files) > PICTURES else files
+    pictures = []
+    for file in files:
+        image = read_rgb(file)
+        height, width = image.shape[:2]
+        scale = min(1, size / max(height, width))
+        small = round(scale * width), round(scale * height)
+        if min(small) < MIN_SIZE:
+            raise InputError(
+                f"{file} is {small[0]}x{small[1]} pixels once its longer side is at most {size}, and the network takes "
+                f"sides of at least {MIN_SIZE}; remove it from the folder."
+            )
+        scaled = image if scale == 1 else cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        pictures.append(_to_input(np.asarray(scaled, np.uint8)))
+    return pictures
+
+
+def built_in(size: int, trimap: bool) -> "list[NDArray[np.float32]]":
+    """Drawn portraits over drawn backgrounds, the same at every call.
+
+    Args:
+        size: height and width in pixels.
+        trimap: adds the trimap as fourth channel.
+
+    Returns:
+        16 of float32 ``[1, 3 or 4, size, size]`` in [0, 1].
+    """
+    import numpy as np
+
+    from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
+    from sdnet_pl.data.composition import composite_uint8
+    from sdnet_pl.data.trimap import evaluation_trimap
+
+    people, places = ProceduralPortraits(PICTURES, size), ProceduralBackgrounds(PICTURES, size)
+    pictures = []
+    for i in range(PICTURES):
+        person = people.load(i)
+        picture = _to_input(composite_uint8(person, places.load(i)))
+        if trimap:
+            known = np.rint(evaluation_trimap(person.alpha) / np.float32(127.5)) / np.float32(2)
+            picture = np.concatenate([picture, known[None, None]], axis=1)
+        pictures.append(picture)
+    return pictures
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.output.suffix != ".onnx":
+        raise InputError(f"{args.output} does not end in .onnx; give a name that does.")
+    if args.output.is_dir():
+        raise InputError(f"{args.output} is a folder; give the name of a file.")
+    if args.output.exists() and not args.overwrite:
+        raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another name.")
+    if not args.weights.is_file():
+        raise InputError(f"{args.weights} is no file; give the path of a checkpoint (.ckpt) with --weights.")
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise InputError(f"export needs {', '.join(missing)}; install with: pip install 'sdnet_pl[export]'.")
+
+
+def _to_input(image: "NDArray[np.uint8]") -> "NDArray[np.float32]":
+    import numpy as np
+
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+
+
+def _say(text: str) -> None:
+    print(f"sdnet-pl: {text} ...", file=sys.stderr)
