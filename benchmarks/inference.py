@@ -13,12 +13,14 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import interleave
+from sdnet_pl.inference.onnx_file import to_onnx
 from sdnet_pl.nn import PRESETS, SDNet, create_model, fold_batch_norm
 from sdnet_pl.reporting.tables import to_markdown
 
@@ -67,6 +69,15 @@ def deploy(name: str) -> nn.Module:
 def picture(size: tuple[int, int]) -> Tensor:
     """RGB noise, ``[1, 3, *size]``."""
     return torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+
+
+def write(name: str, path: Path, size: tuple[int, int]) -> None:
+    """An ONNX file: of a preset what ``sdnet-pl export`` gives, of any size; of a peer one of that size."""
+    model = build(name)
+    if isinstance(model, SDNet):
+        onnx.save(to_onnx(model, "fp32"), path)
+    else:
+        torch.onnx.export(model, (picture(size),), path, dynamo=False)
 
 
 def session(path: Path, threads: int) -> Callable[[Tensor], object]:
@@ -141,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             files = {file.stem: file for file in args.onnx}
             for i, name in enumerate(args.models):
                 files[name] = Path(folder) / f"{i}_{size[0]}x{size[1]}.onnx"
-                torch.onnx.export(deploy(name), (picture(size),), files[name], dynamo=False)
+                write(name, files[name], size)
             memory: dict[str, dict[str, str | float]] = {}
             for name in names:
                 memory[name] = {"PyTorch MiB": "", "ORT MiB": ""}

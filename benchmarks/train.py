@@ -70,7 +70,7 @@ class Step:
     def __init__(self, options: argparse.Namespace, half: bool) -> None:
         torch.manual_seed(0)
         self.device, self.half = torch.device(options.device), half
-        self.module = SDNetModule(options.preset, channels_last=True, compile=options.compile).to(self.device)
+        self.module = SDNetModule(options.preset, compile=options.compile).to(self.device)
         self.optimizer = torch.optim.Adam(self.module.parameters(), lr=1e-4)
         self.data = MattingDataModule(size=options.size, batch_size=options.batch_size)
         self.data.setup("fit")

@@ -192,8 +192,8 @@ def test_a_trimap_network_trains_and_scores(tiny_fit: Fit, tmp_path: Path, capsy
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed"])
-def test_half_precision_and_channels_last(tiny_fit: Fit, tmp_path: Path, precision: str):
-    settings = ["--model.channels_last=true", "--model.schedule=cosine", "--trainer.gradient_clip_val=1.0"]
+def test_half_precision(tiny_fit: Fit, tmp_path: Path, precision: str):
+    settings = ["--model.schedule=cosine", "--trainer.gradient_clip_val=1.0"]
     assert main(tiny_fit(tmp_path / "run", f"--trainer.precision={precision}", *settings)) == 0
     rows = list(csv.DictReader((tmp_path / "run" / "logs" / "version_0" / "metrics.csv").open()))
     losses = [float(row["train/total"]) for row in rows if row["train/total"]]

@@ -37,7 +37,6 @@ class SDNetModule(LightningModule):
         schedule: ``steps`` (x 0.1 at each milestone, as the paper) or ``cosine`` (to zero at the end of training).
         milestones: Epochs of ``steps``.
         warmup_steps: Optimiser steps over which the learning rate rises linearly from zero.
-        channels_last: Keeps network and pictures in channels_last memory format, faster on most devices.
         compile: Compiles the network's training step with ``torch.compile``: minutes at the start for a shorter step.
             On a CPU it needs a C++ compiler. Validation, whose pictures differ in size, stays as it is.
     """
@@ -57,7 +56,6 @@ class SDNetModule(LightningModule):
         schedule: Literal["steps", "cosine"] = "steps",
         milestones: Sequence[int] = (75, 100),
         warmup_steps: int = 0,
-        channels_last: bool = False,
         compile: bool = False,
     ) -> None:
         super().__init__()
@@ -68,8 +66,8 @@ class SDNetModule(LightningModule):
         if warmup_steps < 0:
             raise InputError(f"model.warmup_steps is {warmup_steps}; it must be at least 0.")
         self.model = create_model(preset, trimap=trimap, **(network or {}))
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.model.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        # A fifth to a quarter faster on a CPU, and what half precision wants on a GPU.
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # A function of the network and no wrapper around it: the keys of the state_dict and copies of this module (EMA)
         # stay as they are.
         forward = SDNet.forward_side_outputs
@@ -182,11 +180,11 @@ class SDNetModule(LightningModule):
         self.training_size = checkpoint["training_size"]
 
     def network_input(self, batch: dict[str, Tensor]) -> Tensor:
-        """What the network sees of a batch, ``[B, 3 or 4, H, W]`` in the module's memory format."""
+        """What the network sees of a batch, ``[B, 3 or 4, H, W]`` in channels_last."""
         x = batch["image"]
         if self.model.trimap:
             x = torch.cat([x, (batch["trimap"].float() / 127.5).round() / 2], dim=1)
-        return x.contiguous(memory_format=self.memory_format)
+        return x.contiguous(memory_format=torch.channels_last)
 
     def _evaluation_step(self, stage: str, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Any]:
         out = self.model.forward_side_outputs(self.network_input(batch))
