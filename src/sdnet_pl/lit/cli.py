@@ -201,5 +201,8 @@ def run(arguments: Sequence[str]) -> None:
     if cli.trainer.is_global_zero:
         for logger in cli.trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.experiment.finish()  # a caller that goes on living would leave the run's file unwritten
+                logger.experiment.finish()
+        if "wandb" in sys.modules:
+            # Finishing an offline run does not wait for its file; stopping the process that writes it does.
+            sys.modules["wandb"].teardown()
         print(f"Everything this run wrote is in {cli.trainer.default_root_dir}", file=sys.stderr)
