@@ -17,7 +17,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from benchmarks.timing import interleave
+from benchmarks.timing import interleave, positive
 from sdnet_pl.data.augment import Augmentation
 from sdnet_pl.data.composition import Degradation, cover
 from sdnet_pl.data.datamodule import MattingDataModule
@@ -191,14 +191,14 @@ def compare(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.data", description=__doc__)
     given = os.environ.get("SDNET_DATA", "../shared/data")
     parser.add_argument("--root", type=Path, default=given, help="cutouts/train, backgrounds/train; absent: drawn ones")
     parser.add_argument("--size", type=int, default=512, help="side of a sample in pixels")
     parser.add_argument("--full-size", type=int, nargs=2, default=(1080, 1920), help="rows and columns of originals")
     parser.add_argument("--shortest", type=int, nargs="*", default=(1080, 720), help="shorter sides of prepared sets")
     parser.add_argument("--samples", type=int, default=12, help="in a batch")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=positive, default=5)
     options = parser.parse_args(arguments)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.timing import interleave
+from benchmarks.timing import interleave, positive
 from sdnet_pl.inference.onnx_file import to_onnx
 from sdnet_pl.nn import PRESETS, SDNet, create_model, fold_batch_norm
 from sdnet_pl.reporting.tables import to_markdown
@@ -129,26 +129,34 @@ def counts(name: str) -> dict[str, str | float]:
     }
 
 
+def height_width(text: str) -> tuple[int, int]:
+    """``HxW`` of the command line; ValueError for anything else."""
+    height, width = map(int, text.split("x"))
+    return height, width
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inference", description=__doc__)
-    parser.add_argument("--sizes", nargs="+", default=["512x512", "720x1280"], metavar="HxW")
+    parser.add_argument("--sizes", nargs="+", type=height_width, default=[(512, 512), (720, 1280)], metavar="HxW")
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], metavar="N")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=positive, default=7)
     parser.add_argument("--models", nargs="+", default=[*PRESETS, *PEERS], choices=[*PRESETS, *PEERS], metavar="NAME")
     parser.add_argument(
         "--onnx", nargs="*", type=Path, default=[], metavar="FILE", help="further ONNX files that take those sizes"
     )
     parser.add_argument("--reference", help="whose time is 1 (default: the first of --onnx, else of --models)")
     args = parser.parse_args(arguments)
-    sizes = [(int(height), int(width)) for height, width in (size.split("x") for size in args.sizes)]
     names = [*(file.stem for file in args.onnx), *args.models]
     reference = args.reference or names[0]
     if reference not in names:
         parser.error(f"--reference {reference} is not measured; choose one of {', '.join(names)}.")
+    for file in args.onnx:
+        if not file.is_file():
+            parser.error(f"--onnx {file} is no file.")
     known = {name: counts(name) for name in args.models}
 
     with tempfile.TemporaryDirectory() as folder:
-        for size in sizes:
+        for size in args.sizes:
             files = {file.stem: file for file in args.onnx}
             for i, name in enumerate(args.models):
                 files[name] = Path(folder) / f"{i}_{size[0]}x{size[1]}.onnx"

@@ -25,3 +25,11 @@ def interleave(candidates: Mapping[str, Callable[[], object]], rounds: int) -> d
             if round_ > 0:
                 times[name].append(time.perf_counter() - start)
     return {name: median(values) for name, values in times.items()}
+
+
+def positive(text: str) -> int:
+    """A number of at least 1 of the command line; ValueError for anything else."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"{number} is below 1")
+    return number

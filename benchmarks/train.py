@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import default_collate
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.timing import interleave
+from benchmarks.timing import interleave, positive
 from sdnet_pl.data import MattingDataModule
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.reporting.tables import to_markdown
@@ -84,7 +84,7 @@ class Step:
         batch = self._on_device()
         clock.mark()
         with self._autocast():
-            out = self.module.training_forward(self.module.model, self.module.network_input(batch))
+            out = self.module.training_forward(self.module.network_input(batch))
         clock.mark()
         outputs = [out.alpha, *out.side_outputs.values()]
         cut = [output.detach().requires_grad_() for output in outputs]
@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--preset", default="sdnet-fast")
     parser.add_argument("--size", type=int, default=256, help="side of the crops in pixels")
     parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--compile", action="store_true", help="compile the network; minutes before the first round")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -285,6 +285,13 @@ def test_pictures_of_a_folder_are_seen_as_by_the_predictor(photos: Path):
         assert 0.7 < picture.max() <= 1
 
 
+def test_a_thin_photo_is_shown_as_matte_shows_it(tmp_path: Path):
+    Image.new("RGB", (200, 20), "red").save(tmp_path / "a.png")
+    (picture,) = from_folder(tmp_path, 64)
+    assert picture.shape == (1, 3, 32, 64)
+    assert (picture == np.array([1, 0, 0]).reshape(1, 3, 1, 1)).all()
+
+
 def test_bad_input(tmp_path: Path, tiny: Path, photos: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     output = tmp_path / "m.onnx"
     assert "m.pt does not end in .onnx" in error_of(capsys, tmp_path / "m.pt", "--weights", tiny)
@@ -295,9 +302,9 @@ def test_bad_input(tmp_path: Path, tiny: Path, photos: Path, capsys, monkeypatch
     assert "--precision fp32" in message
     (tmp_path / "folder.onnx").mkdir()
     assert "is a folder" in error_of(capsys, tmp_path / "folder.onnx", "--weights", tiny)
-    (tmp_path / "thin").mkdir()
-    Image.new("RGB", (200, 20)).save(tmp_path / "thin" / "a.png")
-    assert "a.png is 64x6 pixels" in error_of(capsys, output, "--weights", tiny, "--calibration", tmp_path / "thin")
+    (tmp_path / "file").touch()
+    message = error_of(capsys, tmp_path / "file" / "m.onnx", "--weights", tiny)
+    assert f"{tmp_path / 'file' / 'm.onnx'} cannot be written" in message
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     assert "needs onnxscript; install with: pip install 'sdnet_pl[export]'" in error_of(
         capsys, output, "--weights", tiny

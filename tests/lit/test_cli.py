@@ -2,6 +2,7 @@
 
 import csv
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -415,7 +416,7 @@ def test_a_compiled_step_has_the_gradients_of_an_eager_one():
     for compile_ in (False, True):
         torch.manual_seed(1)
         module = SDNetModule("sdnet-tiny", network={"depths": [1, 1, 1, 1]}, compile=compile_)
-        out = module.training_forward(module.model, images)
+        out = module.training_forward(images)
         torch.stack([o.square().mean() for o in (out.alpha, *out.side_outputs.values())]).sum().backward()
         results.append([out.alpha, *out.side_outputs.values(), *(p.grad for p in module.model.parameters())])
     for one, other in zip(*results, strict=True):
@@ -445,3 +446,8 @@ def test_no_checkpoint_holds_subnormal_weights(trained: Path, monkeypatch: pytes
         weight = module.state_dict()["model.decoder.head.weight"].view(-1)
         assert torch.equal(weight[:3], planted * torch.tensor([0, 0, 1]))
         assert weight[3:].all()
+
+
+def test_a_module_that_compiles_can_be_pickled():
+    module = pickle.loads(pickle.dumps(SDNetModule("sdnet-tiny", compile=True)))
+    assert module.compiled

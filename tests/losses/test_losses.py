@@ -241,3 +241,10 @@ def test_empty_pictures_train_with_finite_gradients():
     out = model.forward_side_outputs(b)
     MattingObjective()(out.alpha, out.side_outputs, empty, f, b)["total"].backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_a_true_alpha_of_another_shape_is_refused():
+    alpha, colors = torch.rand(2, 1, 64, 64), torch.rand(2, 3, 64, 64)
+    for target in (torch.rand(2, 3, 64, 64), torch.rand(1, 1, 64, 64)):
+        with pytest.raises(InputError, match=r"give both as \[B, 1, H, W\]"):
+            MattingObjective()(alpha, {}, target, colors, colors)

@@ -14,7 +14,7 @@ def trained(preset: str, **changes) -> SDNet:
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 1.5)
+                module.weight.uniform_(0.5, 1.5).mul_(torch.randint(0, 2, module.weight.shape) * 2 - 1)  # of both signs
                 module.bias.uniform_(-0.2, 0.2)
         for _ in range(3):
             model(torch.rand(2, model.in_channels, 96, 96))
@@ -46,3 +46,12 @@ def test_every_norm_is_folded_and_the_original_is_left_alone():
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     x = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(fold_batch_norm(folded)(x), folded(x), rtol=0, atol=0)
+
+
+def test_folds_within_inference_mode_for_use_outside():
+    model = trained("sdnet-tiny")
+    with torch.inference_mode():
+        folded = fold_batch_norm(model)
+    x = torch.rand(1, 3, 64, 64, requires_grad=True)
+    folded(x).sum().backward()  # refused for inference tensors
+    assert x.grad is not None

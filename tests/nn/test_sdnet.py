@@ -123,6 +123,9 @@ def test_clear_errors():
         ({"stem_stride": 3}, "stem_stride is 3; choose one of 1, 2"),
         ({"widths": (8, 8)}, "4 stages, got 2 widths"),
         ({"depths": (3, 4, 6)}, "4 stages, got 3 depths"),
+        ({"depths": (3, 4, 6, 0)}, "depths holds 0; it must be at least 1"),
+        ({"stem_channels": 0}, "stem_channels holds 0; it must be at least 1"),
+        ({"refinement_channels": -1}, "refinement_channels holds -1; it must be at least 0"),
     ):
         with pytest.raises(InputError, match=expected):
             create_model("sdnet-tiny", **changes)

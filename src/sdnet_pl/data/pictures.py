@@ -228,7 +228,8 @@ def _readable(path: str | Path) -> Iterator[None]:
 def _read_plain_jpeg(path: str | Path) -> NDArray[np.uint8] | None:
     """The pixels of an upright RGB JPEG by OpenCV: those of Pillow, which copies them three times more.
 
-    None for any other file, and for a damaged one: Pillow says what is wrong with it.
+    None for any other file, and for one that ends early: Pillow says so. Other damage gives Pillow's pixels too, beside
+    a line of libjpeg's on stderr.
     """
     with _readable(path):
         with Image.open(path) as picture:

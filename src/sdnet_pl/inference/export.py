@@ -6,6 +6,7 @@ import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from sdnet_pl.errors import InputError
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the ONNX file and print how far its alphas are from PyTorch's.
 
-    Everything that can be checked is checked before the network is loaded.
+    Every path is checked before the network is loaded.
 
     Args:
         args: as declared by :func:`add_arguments`.
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.weights} holds a network that needs a trimap beside each photo, and {args.calibration} holds "
             "photos alone; leave out --calibration."
         )
-    _say(f"reading {PICTURES} pictures")
+    _say("reading pictures to compare on")
     pictures = from_folder(args.calibration, size) if args.calibration else built_in(size, model.trimap)
     properties = {
         "preset": found["preset"],
@@ -108,30 +109,14 @@ def from_folder(folder: Path, size: int) -> "list[NDArray[np.float32]]":
         At most 16 of float32 ``[1, 3, H, W]`` in [0, 1], RGB.
 
     Raises:
-        InputError: the folder is missing or empty, a photo does not decode, or one is smaller than 32 pixels.
+        InputError: the folder is missing or empty, or a photo does not decode.
     """
-    import cv2
-    import numpy as np
-
     from sdnet_pl.data.pictures import list_pictures, read_rgb
-    from sdnet_pl.nn.sdnet import MIN_SIZE
+    from sdnet_pl.inference.predictor import scale_down
 
     files = list_pictures(folder)
     files = [files[i * len(files) // PICTURES] for i in range(PICTURES)] if len(files) > PICTURES else files
-    pictures = []
-    for file in files:
-        image = read_rgb(file)
-        height, width = image.shape[:2]
-        scale = min(1, size / max(height, width))
-        small = round(scale * width), round(scale * height)
-        if min(small) < MIN_SIZE:
-            raise InputError(
-                f"{file} is {small[0]}x{small[1]} pixels once its longer side is at most {size}, and the network takes "
-                f"sides of at least {MIN_SIZE}; remove it from the folder."
-            )
-        scaled = image if scale == 1 else cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        pictures.append(_to_input(np.asarray(scaled, np.uint8)))
-    return pictures
+    return [_to_input(scale_down(read_rgb(file), size)[0]) for file in files]
 
 
 def built_in(size: int, trimap: bool) -> "list[NDArray[np.float32]]":
@@ -174,6 +159,18 @@ def _check(args: argparse.Namespace) -> None:
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise InputError(f"export needs {', '.join(missing)}; install with: pip install 'sdnet_pl[export]'.")
+    if args.calibration:
+        from sdnet_pl.data.pictures import list_pictures
+
+        list_pictures(args.calibration)
+    try:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=args.output.parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{args.output} cannot be written ({error.strerror or error}); give a name in a folder that can be written."
+        ) from error
 
 
 def _to_input(image: "NDArray[np.uint8]") -> "NDArray[np.float32]":

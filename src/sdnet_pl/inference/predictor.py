@@ -45,11 +45,7 @@ class MattePredictor:
     def alpha(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The opacity of the person: float32 ``[H, W]`` in [0, 1] for a photo uint8 ``[H, W, 3]``, RGB."""
         height, width = image.shape[:2]
-        scale = min(1, self.size / max(height, width))
-        small = max(1, round(scale * width)), max(1, round(scale * height))
-        scaled = image if scale == 1 else cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        below, right = max(0, MIN_SIZE - small[1]), max(0, MIN_SIZE - small[0])
-        padded = cv2.copyMakeBorder(scaled, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        padded, small = scale_down(image, self.size)
         batch = torch.from_numpy(padded).to(self.device).permute(2, 0, 1)[None].float() / 255
         alpha = self.model(batch)[0, 0, : small[1], : small[0]].float().cpu().numpy()
         resized = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -62,6 +58,26 @@ class MattePredictor:
         """
         alpha = self.alpha(image)
         return np.dstack([estimate_foreground(image, alpha), np.rint(alpha * 255).astype(np.uint8)])
+
+
+def scale_down(image: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """What a network sees of a photo: its longer side at most ``size``, its sides at least 32.
+
+    Args:
+        image: uint8 ``[H, W, 3]``.
+        size: in pixels; a smaller photo is not scaled.
+
+    Returns:
+        uint8 ``[h, w, 3]``, its border repeated below and to the right where a side would be shorter than 32; and the
+        width and height of the photo within.
+    """
+    height, width = image.shape[:2]
+    scale = min(1, size / max(height, width))
+    small = max(1, round(scale * width)), max(1, round(scale * height))
+    scaled = image if scale == 1 else cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    below, right = max(0, MIN_SIZE - small[1]), max(0, MIN_SIZE - small[0])
+    padded = cv2.copyMakeBorder(scaled, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    return np.asarray(padded, np.uint8), small
 
 
 def check_size(size: int) -> None:

@@ -1,5 +1,6 @@
 """The LightningModule: the network, its objective, its schedule and its scores."""
 
+import functools
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -18,6 +19,13 @@ from sdnet_pl.metrics import BenchmarkMetrics
 from sdnet_pl.nn import SDNet, SideOutputs, create_model
 
 HEADLINE = "val/mad"
+
+
+@functools.cache
+def _compiled() -> Callable[[SDNet, Tensor], SideOutputs]:
+    """A function of the network and no wrapper around it: state_dict keys and copies of the module (EMA) stay as they
+    are, and the module can be pickled."""
+    return torch.compile(SDNet.forward_side_outputs, fullgraph=True)
 
 
 class SDNetModule(LightningModule):
@@ -68,12 +76,7 @@ class SDNetModule(LightningModule):
         self.model = create_model(preset, trimap=trimap, **(network or {}))
         # A fifth to a quarter faster on a CPU, and what half precision wants on a GPU.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # A function of the network and no wrapper around it: the keys of the state_dict and copies of this module (EMA)
-        # stay as they are.
-        forward = SDNet.forward_side_outputs
-        self.training_forward: Callable[[SDNet, Tensor], SideOutputs] = (
-            torch.compile(forward, fullgraph=True) if compile else forward
-        )
+        self.compiled = compile
         self.objective = MattingObjective(
             distillation, l1_weight, laplacian_weight, composition_weight, aux_weight, distillation_weight
         )
@@ -104,8 +107,12 @@ class SDNetModule(LightningModule):
         """The alpha of ``x``; see :meth:`sdnet_pl.nn.SDNet.forward`."""
         return self.model(x)
 
+    def training_forward(self, x: Tensor) -> SideOutputs:
+        """The network's outputs in training for ``x`` of :meth:`network_input`, compiled where that was asked for."""
+        return (_compiled() if self.compiled else SDNet.forward_side_outputs)(self.model, x)
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        out = self.training_forward(self.model, self.network_input(batch))
+        out = self.training_forward(self.network_input(batch))
         terms = self.objective(
             out.alpha.float(),
             {i: side.float() for i, side in out.side_outputs.items()},

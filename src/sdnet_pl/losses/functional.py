@@ -1,4 +1,7 @@
-"""The mathematics of the objective (section 3.3 and 3.4 of the paper). Every loss is a scalar, a mean over pixels."""
+"""The mathematics of the objective (section 3.3 and 3.4 of the paper). Every loss is a scalar, a mean over pixels.
+
+``MattingObjective`` computes L_l1 and L_c of all its predictions at once; the functions here define them.
+"""
 
 from typing import Any
 

@@ -66,7 +66,14 @@ class MattingObjective(nn.Module):
         Returns:
             Scalars, unweighted: ``l1``, ``laplacian``, ``composition`` of the alpha; the same with ``aux{i}_``
             before for every side output; ``distillation`` (where there are pairs); and ``total``, the weighted sum.
+
+        Raises:
+            InputError: The alphas differ in shape, or a side is below 64.
         """
+        if alpha.shape != target.shape:
+            raise InputError(
+                f"The alpha is {list(alpha.shape)} and the true alpha {list(target.shape)}; give both as [B, 1, H, W]."
+            )
         predictions = {"": alpha}
         for i, side in side_outputs.items():
             full_size = F.interpolate(side, size=target.shape[-2:], mode="bilinear", align_corners=False)
@@ -78,9 +85,9 @@ class MattingObjective(nn.Module):
         contrast = (foreground - background).abs().mean(dim=1, keepdim=True)
         by_term = {
             # The gradient of a mean is a picture of 1/n in memory, that of a sum is not.
-            "l1": distance.sum(dim=(1, 2, 3, 4)) / target.numel(),
+            "l1": distance.sum(dim=(1, 2, 3, 4)) / alpha.numel(),
             "laplacian": laplacian_norms(differences),
-            "composition": (distance * contrast).sum(dim=(1, 2, 3, 4)) / target.numel(),
+            "composition": (distance * contrast).sum(dim=(1, 2, 3, 4)) / alpha.numel(),
         }
         terms: dict[str, Tensor] = {}
         total = target.new_zeros(())

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 
+import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -10,6 +11,8 @@ from sdnet_pl.nn.octave import GOctConv, SimplifiedGOctConv
 from sdnet_pl.nn.sdnet import SDNet
 
 
+@torch.inference_mode(False)  # tensors made under it could not be used outside
+@torch.no_grad()
 def fold_batch_norm(model: SDNet) -> SDNet:
     """A copy for evaluation whose convolutions hold every BatchNorm and the scale of the input's normalisation.
 

@@ -79,7 +79,7 @@ class SDNet(nn.Module):
             the stem's resolution and predicts every pixel of the input; 0 (the paper): alpha is upsampled bilinearly.
 
     Raises:
-        InputError: For a value outside ``CHOICES``, or not one width and one depth a stage.
+        InputError: For a value outside ``CHOICES``, a number that is too small, or not one width and depth a stage.
     """
 
     def __init__(
@@ -105,6 +105,16 @@ class SDNet(nn.Module):
         for name, values in (("widths", widths), ("depths", depths)):
             if len(values) != STAGES:
                 raise InputError(f"SDNet has {STAGES} stages, got {len(values)} {name}; give one a stage.")
+        for name, smallest, least in (
+            ("stem_channels", stem_channels, 1),
+            ("decoder_channels", decoder_channels, 1),
+            ("aggregation_channels", aggregation_channels, 1),
+            ("refinement_channels", refinement_channels, 0),
+            ("widths", min(widths), 1),
+            ("depths", min(depths), 1),
+        ):
+            if smallest < least:
+                raise InputError(f"SDNet's {name} holds {smallest}; it must be at least {least}.")
         self.trimap = trimap
         self.stem_stride = stem_stride
         self.size_multiple = 16 * stem_stride
