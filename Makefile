@@ -26,14 +26,14 @@ test: setup  ## Run the tests
 test-slow: setup  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-bench-inference: setup  ## Time the networks against peers, in PyTorch and ONNX Runtime
-	$(BIN)/python -m benchmarks.inference
+bench-inference: setup  ## Time the networks against peers (ARGS=--help for options)
+	$(BIN)/python -m benchmarks.inference $(ARGS)
 
-bench-data: setup  ## Time the data path by stage, and against the naive order
-	$(BIN)/python -m benchmarks.data
+bench-data: setup  ## Time the data path by stage, and against the naive order (ARGS=...)
+	$(BIN)/python -m benchmarks.data $(ARGS)
 
-bench-train: setup  ## Time a training step by part
-	$(BIN)/python -m benchmarks.train
+bench-train: setup  ## Time a training step by part (ARGS=...)
+	$(BIN)/python -m benchmarks.train $(ARGS)
 
 lint: setup  ## Check style and types
 	$(BIN)/ruff check .

@@ -6,24 +6,21 @@ from statistics import median
 
 from tqdm import tqdm
 
-PAUSE = 0.1
-"""Seconds, longer than OpenMP and ONNX Runtime keep idle threads spinning."""
-
 
 def interleave(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """The median time of each candidate over ``rounds``, in seconds.
 
-    Every round calls each candidate once, so that a slow minute of the machine hits all of them alike; one more round
-    comes first and does not count. Threads of the candidate before may go on waiting busily, so each gets a pause.
+    Every round lets each candidate take its turn, so that a slow minute of the machine hits all of them alike. It is
+    called twice and the second call counts: during the first the threads of the candidate before may still wait busily,
+    and the caches hold that one's data.
     """
     times: dict[str, list[float]] = {name: [] for name in candidates}
-    for round_ in tqdm(range(rounds + 1), desc="Rounds", leave=False):
+    for _ in tqdm(range(rounds), desc="Rounds", leave=False):
         for name, call in candidates.items():
-            time.sleep(PAUSE)
+            call()
             start = time.perf_counter()
             call()
-            if round_ > 0:
-                times[name].append(time.perf_counter() - start)
+            times[name].append(time.perf_counter() - start)
     return {name: median(values) for name, values in times.items()}
 
 

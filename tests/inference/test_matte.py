@@ -161,7 +161,7 @@ def refused(loads, output, *arguments):
 
 def test_missing_weights(tmp_path, photos, loads):
     message = refused(loads, tmp_path / "out", photos, "--weights", tmp_path / "none.ckpt")
-    assert message == f"{tmp_path / 'none.ckpt'} is no file; give the path of a checkpoint (.ckpt) with --weights."
+    assert message == f"{tmp_path / 'none.ckpt'} is no file; give the best.ckpt or last.ckpt of a run with --weights."
 
 
 def test_missing_photos_and_empty_folders(tmp_path, photos, weights, loads):

@@ -155,7 +155,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.output.exists() and not args.overwrite:
         raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another name.")
     if not args.weights.is_file():
-        raise InputError(f"{args.weights} is no file; give the path of a checkpoint (.ckpt) with --weights.")
+        raise InputError(f"{args.weights} is no file; give the best.ckpt or last.ckpt of a run with --weights.")
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise InputError(f"export needs {', '.join(missing)}; install with: pip install 'sdnet_pl[export]'.")

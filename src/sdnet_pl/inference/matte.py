@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: a path, the size or the device is wrong, or the output cannot be written.
     """
     if not args.weights.is_file():
-        raise InputError(f"{args.weights} is no file; give the path of a checkpoint (.ckpt) with --weights.")
+        raise InputError(f"{args.weights} is no file; give the best.ckpt or last.ckpt of a run with --weights.")
     jobs = plan(args.photos, args.output, args.overwrite)
 
     from tqdm import tqdm
