@@ -192,7 +192,7 @@ def compare(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.data", description=__doc__)
-    given = os.environ.get("SDNET_DATA", "../shared/data")
+    given = os.environ.get("SDNET_DATA", "data")
     parser.add_argument("--root", type=Path, default=given, help="cutouts/train, backgrounds/train; absent: drawn ones")
     parser.add_argument("--size", type=int, default=512, help="side of a sample in pixels")
     parser.add_argument("--full-size", type=int, nargs=2, default=(1080, 1920), help="rows and columns of originals")
