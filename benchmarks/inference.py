@@ -1,6 +1,6 @@
 """Time and memory of one picture's alpha: the presets beside networks of other packages, in PyTorch and ONNX Runtime.
 
-Every candidate of a table is called once a round, and the ratios of medians are what to read. The presets run in their
+The candidates of a table take turns, and the ratios of medians are what to read. The presets run in their
 form for inference, in channels_last. Weights are random: time does not depend on them as long as none are subnormal.
 """
 

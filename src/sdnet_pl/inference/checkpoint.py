@@ -49,6 +49,15 @@ def load_checkpoint(path: str | Path) -> tuple[SDNet, int]:
         InputError: As :func:`read_checkpoint`, and where the weights do not fit the recorded preset.
     """
     checkpoint = read_checkpoint(path)
+    return network(checkpoint, path), int(checkpoint["training_size"])
+
+
+def network(checkpoint: dict[str, Any], path: str | Path) -> SDNet:
+    """The trained network out of the contents of the checkpoint ``path``, as :func:`load_checkpoint` gives it.
+
+    Raises:
+        InputError: The weights do not fit the recorded preset.
+    """
     found = architecture(checkpoint)
     model = create_model(found["preset"], trimap=found["trimap"], **found["network"])
     prefix = "model."
@@ -60,4 +69,4 @@ def load_checkpoint(path: str | Path) -> tuple[SDNet, int]:
             f"The weights in {path} do not fit the preset {found['preset']!r} that the file names; it was written by "
             "another version of sdnet_pl: use that version, or train again."
         ) from error
-    return model.eval(), int(checkpoint["training_size"])
+    return model.eval()

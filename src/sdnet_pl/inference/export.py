@@ -65,21 +65,22 @@ def run(args: argparse.Namespace) -> int:
     """
     _check(args)
 
-    from sdnet_pl.inference.checkpoint import architecture, load_checkpoint, read_checkpoint
+    from sdnet_pl.inference.checkpoint import architecture, network, read_checkpoint
     from sdnet_pl.inference.onnx_file import write_onnx
 
-    model, size = load_checkpoint(args.weights)
-    found = architecture(read_checkpoint(args.weights))
+    checkpoint = read_checkpoint(args.weights)
+    found, size = architecture(checkpoint), int(checkpoint["training_size"])
     if args.precision == "int8" and found["preset"] not in INT8_PRESETS:
         raise InputError(
             f"{args.weights} holds the preset {found['preset']!r}, which is slower in int8 than in fp32; export it "
             f"with --precision fp32 (int8 is for {', '.join(INT8_PRESETS)})."
         )
-    if args.calibration and model.trimap:
+    if args.calibration and found["trimap"]:
         raise InputError(
             f"{args.weights} holds a network that needs a trimap beside each photo, and {args.calibration} holds "
             "photos alone; leave out --calibration."
         )
+    model = network(checkpoint, args.weights)
     _say("reading pictures to compare on")
     pictures = from_folder(args.calibration, size) if args.calibration else built_in(size, model.trimap)
     properties = {

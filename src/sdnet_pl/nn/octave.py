@@ -67,13 +67,12 @@ class GOctConv(nn.Module):
         super().__init__()
         # The pairs of one output act as one convolution, so they share the fan-in of all input octaves.
         fan_in = sum(in_channels.values()) * kernel_size**2
+        std = (2 / (1 + SLOPES[act] ** 2) / fan_in) ** 0.5  # He, for the activation
         self.convs = nn.ModuleDict()
         for i, c_in in in_channels.items():
             for o, c_out in out_channels.items():
                 layer = nn.Conv2d(c_in, c_out, kernel_size, padding=kernel_size // 2, bias=False)
-                nn.init.normal_(
-                    layer.weight, std=(2 / (1 + SLOPES[act] ** 2) / fan_in) ** 0.5
-                )  # He, for the activation
+                nn.init.normal_(layer.weight, std=std)
                 self.convs[f"{i}_{o}"] = layer
         self.in_octaves, self.out_octaves = sorted(in_channels), sorted(out_channels)
         self.norm_act = norm_act(act, out_channels)

@@ -15,10 +15,6 @@ from sdnet_pl.nn.octave import upsample
 
 MIN_SIZE = 32
 STAGES = 4
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "stem_stride": (1, 2),
-    "aggregate": ("side_outputs", "features"),
-}
 FEATURE_NAMES = tuple(f"{part}{i}" for part in ("enc", "ampa", "dec", "aggregate") for i in (2, 3, 4))
 
 
@@ -79,7 +75,7 @@ class SDNet(nn.Module):
             the stem's resolution and predicts every pixel of the input; 0 (the paper): alpha is upsampled bilinearly.
 
     Raises:
-        InputError: For a value outside ``CHOICES``, a number that is too small, or not one width and depth a stage.
+        InputError: For another stride or ``aggregate``, a number that is too small, or not one width and depth a stage.
     """
 
     def __init__(
@@ -99,9 +95,13 @@ class SDNet(nn.Module):
         refinement_channels: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (("stem_stride", stem_stride), ("aggregate", aggregate)):
-            if value not in CHOICES[name]:
-                raise InputError(f"SDNet's {name} is {value!r}; choose one of {', '.join(map(str, CHOICES[name]))}.")
+        choices: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
+            ("stem_stride", stem_stride, (1, 2)),
+            ("aggregate", aggregate, ("side_outputs", "features")),
+        )
+        for name, value, known in choices:
+            if value not in known:
+                raise InputError(f"SDNet's {name} is {value!r}; choose one of {', '.join(map(str, known))}.")
         for name, values in (("widths", widths), ("depths", depths)):
             if len(values) != STAGES:
                 raise InputError(f"SDNet has {STAGES} stages, got {len(values)} {name}; give one a stage.")
