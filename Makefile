@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+WEIGHTS := sdnet-fast
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train
+.PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train ablations gallery \
+	reproduce-weights
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +36,21 @@ bench-data: setup  ## Time the data path by stage, and against the naive order (
 
 bench-train: setup  ## Time a training step by part (ARGS=...)
 	$(BIN)/python -m benchmarks.train $(ARGS)
+
+ablations: setup  ## Train what the ablations compare, and write their table (hours; resumes; needs SDNET_DATA)
+	$(BIN)/python -m benchmarks.ablations --table experiments/ablations/table.md $(ARGS)
+
+gallery: setup  ## Show the weights at work on hard pictures (needs SDNET_DATA)
+	$(BIN)/python -m benchmarks.gallery runs/gallery.png $(ARGS)
+
+reproduce-weights: setup  ## Train the weights that ship (a day on two cores; resumes; needs SDNET_DATA)
+	set -e; for name in $(WEIGHTS); do \
+		run=runs/weights/$$name; resume=; \
+		test ! -f $$run/last.ckpt || resume="--ckpt_path $$run/last.ckpt"; \
+		test -f $$run/metrics.md || \
+			$(BIN)/sdnet-pl fit --config experiments/weights/$$name.yaml --run_dir $$run $$resume; \
+		$(BIN)/sdnet-pl export $$run/$$name.safetensors --weights $$run/best.ckpt --overwrite; \
+	done
 
 lint: setup  ## Check style and types
 	$(BIN)/ruff check .

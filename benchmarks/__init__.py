@@ -1,1 +1,1 @@
-"""Speed and memory scripts, one make target each."""
+"""What is measured: speed, memory, and what each part of the method brings; one make target each."""

@@ -12,7 +12,8 @@ from PIL import Image as PillowImage
 
 @pytest.fixture
 def cutout_root(tmp_path: Path) -> Path:
-    """A seeded folder tree as people have it: cutouts/{train,val} (RGBA) and backgrounds/{train,val} (JPEG)."""
+    """A seeded folder tree as people have it: cutouts/{train,val} (RGBA), backgrounds/{train,val} (JPEG), and
+    natural/{train,val}/{image,mask}."""
     rng = np.random.default_rng(0)
     root = tmp_path / "pictures"
     for split, people in (("train", 6), ("val", 3)):
@@ -29,6 +30,9 @@ def cutout_root(tmp_path: Path) -> Path:
                     cv2.ellipse(alpha, (50, 70), (20 + 3 * i, 45), 0, 0, 360, 255, -1, cv2.LINE_AA)
                     soft = cv2.GaussianBlur(alpha, (5, 5), 0)
                     PillowImage.fromarray(np.dstack([picture, soft])).save(name.with_suffix(".png"))
+                    for kind, pixels in (("image", picture), ("mask", 255 * np.asarray(alpha >= 128, np.uint8))):
+                        (root / "natural" / split / kind).mkdir(parents=True, exist_ok=True)
+                        PillowImage.fromarray(pixels).save(root / "natural" / split / kind / f"{i:02d}.png")
     return root
 
 
@@ -38,7 +42,7 @@ def procedural_benchmark() -> dict[str, object]:
         kind: {"class_path": f"sdnet_pl.data.Procedural{name}", "init_args": init_args}
         for kind, name in (("foregrounds", "Portraits"), ("backgrounds", "Backgrounds"))
     }
-    return {"class_path": "sdnet_pl.data.Benchmark", "init_args": sources}
+    return {"class_path": "sdnet_pl.data.CompositeBenchmark", "init_args": sources}
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from sdnet_pl.data.augment import Augmentation, BackgroundCrop, RandomPlacement, _reduce
+from sdnet_pl.data.augment import Augmentation, BackgroundCrop, RandomPlacement, _reduce, random_object, random_tone
 from sdnet_pl.data.foreground import extend_foreground
-from sdnet_pl.data.sources.base import Foreground
+from sdnet_pl.data.sources.base import Foreground, MaskedPhoto
 from sdnet_pl.data.sources.procedural import ProceduralPortraits
 
 SIZE = 64
@@ -21,8 +21,8 @@ def blob(height: int, width: int, center: tuple[float, float] = (0.5, 0.5)) -> n
     return (255 * np.clip((0.3 - distance) / 0.08, 0, 1)).astype(np.uint8)
 
 
-def place(foreground: Foreground, seed: int, size: int = SIZE) -> tuple[Foreground, dict]:
-    placement = RandomPlacement(size)
+def place(foreground: Foreground, seed: int, size: int = SIZE, **options: Any) -> tuple[Foreground, dict]:
+    placement = RandomPlacement(size, **options)
     placement.set_random_seed(seed)
     params = placement.get_params_dependent_on_data({}, {"mask": foreground.alpha})
     color, alpha = placement.apply(foreground.color, **params), placement.apply_to_mask(foreground.alpha, **params)
@@ -121,6 +121,120 @@ def test_who_does_not_touch_it_may_be_anywhere():
     alpha = blob(60, 60)
     lowest = [place(Foreground(np.dstack([alpha] * 3), alpha), seed)[0].alpha[-1].max() for seed in range(60)]
     assert 0 < np.count_nonzero(lowest) < 60
+
+
+@pytest.mark.parametrize("shape", [(120, 90), (60, 150), (500, 400)])
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_whole_person_is_in_the_middle_and_large(shape, cut):
+    """Who touches the lower edge may move down from the middle, to the canvas's lower edge."""
+    alpha = blob(shape[0], shape[1], center=(0.4, 0.55))
+    if cut:
+        alpha[alpha.shape[0] // 2 :] = alpha[alpha.shape[0] // 2]
+    left, top, width, height = cv2.boundingRect(alpha)
+    sizes, lowered = [], []
+    for seed in range(60):
+        _, params = place(Foreground(np.dstack([alpha] * 3), alpha), seed, whole=1.0)
+        linear, shift = params["matrix"][:, :2], params["matrix"][:, 2]
+        off = (linear @ [left + width / 2, top + height / 2] + shift) / SIZE - 0.5
+        sizes.append(params["zoom"] * max(width, height) / SIZE)
+        lowered.append(off[1] > 0.1 + 1e-9)
+        assert abs(off[0]) <= 0.1 + 1e-9
+        assert off[1] >= -0.1 - 1e-9
+    assert any(lowered) == cut
+    # 60 draws cover nearly all of the range.
+    assert 0.7 <= min(sizes) < 0.75
+    assert 1.05 < max(sizes) <= 1.1
+
+
+def test_next_to_nothing_of_a_whole_person_is_cut_off():
+    """A disc of 1.1 canvases, a tenth off the middle both ways, loses 17 % at most; shear adds to it."""
+    alpha = blob(90, 90)
+
+    def smallest_share(whole: float) -> float:
+        shares = []
+        for seed in range(80):
+            placed, params = place(Foreground(np.dstack([alpha] * 3), alpha), seed, whole=whole)
+            shares.append(placed.alpha.sum(dtype=float) / (params["zoom"] ** 2 * alpha.sum(dtype=float)))
+        return min(shares)
+
+    assert smallest_share(1.0) > 0.8
+    assert smallest_share(0.0) < 0.4
+
+
+def test_augmentation_places_people_whole_with_their_probability():
+    alpha = blob(60, 60)
+    person = Foreground(np.dstack([alpha] * 3), alpha)
+    whole = Augmentation(SIZE, whole_person=0.5)
+    left, top, width, height = cv2.boundingRect(alpha)
+    centred = 0
+    for seed in range(200):
+        whole.augment_foreground(person, seed)
+        matrix = whole.foreground.transforms[0].params["matrix"]
+        off = np.abs(matrix @ [left + width / 2, top + height / 2, 1] / SIZE - 0.5)
+        centred += off.max() <= 0.1 + 1e-9
+    # Half of them, four standard deviations, and few of the others by chance.
+    assert 72 <= centred <= 140
+
+
+@pytest.mark.parametrize("shape", [(50, 40), (300, 60), (30, 17), (400, 3), (1, 1)])
+def test_a_photo_goes_on_beyond_its_border(shape):
+    """Its people too: a photo full of them shows nothing else, wherever it is placed."""
+    full = MaskedPhoto(np.ones((*shape, 3), np.uint8), np.full(shape, 255, np.uint8))
+    for seed in range(20):
+        placed, _ = place(Foreground(*full), seed, reflect=True)
+        assert (placed.color == 1).all()
+        assert (placed.alpha == 255).all()
+        out = Augmentation(SIZE).augment_photo(full, seed)
+        assert out.photo.shape == (SIZE, SIZE, 3)
+        assert (out.trimap == 255).all()
+        assert np.ptp(out.photo.reshape(-1, 3), axis=0).max() == 0
+
+
+@pytest.mark.parametrize("shape", [(90, 70), (400, 301)])
+def test_photo_and_trimap_get_one_warp(shape):
+    """The jitter of a grey picture without extremes is affine: it hides no shift."""
+    trimap = blob(*shape)
+    photo = np.dstack([np.rint(80 + trimap * 0.4).astype(np.uint8)] * 3)
+    augmentation = Augmentation(SIZE)
+    for seed in range(10):
+        out = augmentation.augment_photo(MaskedPhoto(photo, trimap), seed)
+        assert out.photo.dtype == out.trimap.dtype == np.uint8
+        # Rounding to a hundred levels, each channel by itself.
+        assert np.corrcoef(out.photo[..., 1].ravel(), out.trimap.ravel())[0, 1] > 0.999
+        again = Augmentation(SIZE).augment_photo(MaskedPhoto(photo, trimap), seed)
+        np.testing.assert_array_equal(again.photo, out.photo)
+        np.testing.assert_array_equal(again.trimap, out.trimap)
+
+
+def test_a_light_is_a_rising_curve_for_each_channel():
+    tones = [random_tone(np.random.default_rng(seed)) for seed in range(50)]
+    for tone in tones:
+        assert tone.shape == (1, 256, 3)
+        assert tone.dtype == np.uint8
+        assert (np.diff(tone[0].astype(int), axis=0) >= 0).all()
+        assert (tone[0, 0] == 0).all()
+    np.testing.assert_array_equal(tones[7], random_tone(np.random.default_rng(7)))
+    middles = np.array([tone[0, 128] for tone in tones])
+    # Darker more often than brighter, and of every colour.
+    assert middles.min() < 50
+    assert middles.max() > 128
+    assert np.ptp(middles.astype(int), axis=1).max() > 30
+
+
+def test_objects_are_polygons_with_smooth_edges():
+    objects = [random_object(SIZE, np.random.default_rng(seed)) for seed in range(60)]
+    shares = np.array([thing.mean() / 255 for thing in objects])
+    for thing in objects:
+        assert thing.shape == (SIZE, SIZE)
+        assert thing.dtype == np.uint8
+        soft = (thing > 0) & (thing < 255)
+        # An edge of two pixels around seven corners of at most half a canvas.
+        assert soft.any() == thing.any()
+        assert soft.sum() < 4 * SIZE
+    # Some lie beyond the canvas; none fills it.
+    assert np.count_nonzero(shares) >= 55
+    assert 0.02 < np.median(shares) < max(shares) < 0.5
+    np.testing.assert_array_equal(objects[7], random_object(SIZE, np.random.default_rng(7)))
 
 
 def test_half_of_all_samples_are_mirrored():

@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from sdnet_pl.data.benchmarks import Benchmark
+from sdnet_pl.data.benchmarks import CompositeBenchmark, PhotoBenchmark
 from sdnet_pl.data.composition import cover
-from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder
+from sdnet_pl.data.pictures import write_png
+from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, MaskFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.trimap import evaluation_trimap
 from sdnet_pl.errors import InputError
@@ -21,22 +22,34 @@ def write(path: Path, seed: int, height: int = 40, width: int = 60, alpha: bool 
         y, x = np.mgrid[:height, :width]
         soft = np.clip((0.4 - np.hypot(x / width - 0.5, y / height - 0.5)) / 0.2, 0, 1)
         pixels = np.dstack([pixels, (255 * soft).astype(np.uint8)])
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     Pillow.fromarray(pixels).save(path)
+
+
+def write_mask(path: Path, height: int, width: int, radius: float = 0.3) -> None:
+    y, x = np.mgrid[:height, :width]
+    inside = np.hypot(x / width - 0.4, y / height - 0.5) < radius
+    write_png(path, np.where(inside, np.uint8(255), np.uint8(0)))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three cut-outs of different shapes and five backgrounds."""
+    """Three cut-outs and three photos with masks, of different shapes, and five backgrounds."""
     for seed, (height, width) in enumerate([(40, 60), (70, 50), (120, 90)]):
         write(tmp_path / f"people/{seed}.png", seed, height, width, alpha=True)
+        write(tmp_path / f"photos/image/{seed}.png", 20 + seed, height, width)
+        write_mask(tmp_path / f"photos/mask/{seed}.png", height, width)
     for seed in range(5):
         write(tmp_path / f"scenes/{seed}.png", 10 + seed, 40 + 20 * seed, 60)
     return tmp_path
 
 
-def benchmark(folder: Path, **options) -> Benchmark:
-    return Benchmark(CutoutFolder(str(folder / "people")), BackgroundFolder(str(folder / "scenes")), **options)
+def benchmark(folder: Path, **options) -> CompositeBenchmark:
+    return CompositeBenchmark(CutoutFolder(str(folder / "people")), BackgroundFolder(str(folder / "scenes")), **options)
+
+
+def photos(folder: Path, band: float = 0.0, **options) -> PhotoBenchmark:
+    return PhotoBenchmark(MaskFolder(str(folder / "photos"), band), **options)
 
 
 def test_the_list_has_every_foreground_over_different_backgrounds(folder):
@@ -64,6 +77,8 @@ def test_no_composite_comes_twice(folder, count):
 def test_a_size_that_no_network_takes_is_refused(folder):
     with pytest.raises(InputError, match=r"size is 16; .* at least 32"):
         benchmark(folder, size=16)
+    with pytest.raises(InputError, match=r"size is 31; .* at least 32"):
+        photos(folder, size=31)
 
 
 @pytest.mark.parametrize("size", [None, 64])
@@ -156,7 +171,59 @@ def test_the_description_names_every_picture(folder):
 
 def test_drawn_benchmarks_hash_their_pixels():
     def drawn(seed: int) -> str:
-        return Benchmark(ProceduralPortraits(2, 32, seed=seed), ProceduralBackgrounds(2, 32, seed=1)).hash
+        return CompositeBenchmark(ProceduralPortraits(2, 32, seed=seed), ProceduralBackgrounds(2, 32, seed=1)).hash
 
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
+
+
+def test_photos_are_scored_against_their_masks(folder):
+    listed = photos(folder, band=0.05)
+    assert len(listed) == 3
+    for index in range(3):
+        photo, trimap = listed.photos.load(index)
+        sample, padding = listed[index], listed[index + 3]
+        assert {sample[key].dtype for key in ("image", "alpha", "trimap")} == {torch.uint8}
+        np.testing.assert_array_equal(sample["image"].permute(1, 2, 0), photo)
+        # What the mask cannot tell counts as background, and nothing as an unknown region.
+        assert (trimap == 128).any()
+        np.testing.assert_array_equal(sample["alpha"][0], np.where(trimap == 255, 255, 0))
+        assert torch.equal(sample["trimap"], sample["alpha"])
+        assert torch.equal(padding["image"], sample["image"])
+        assert [item["padding"].item() for item in (sample, padding)] == [False, True]
+
+
+def test_reduced_masks_stay_masks(folder):
+    full, reduced = photos(folder), photos(folder, size=64)
+    assert [tuple(reduced[index]["image"].shape[1:]) for index in range(3)] == [(40, 60), (64, 46), (64, 48)]
+    for index in range(3):
+        alpha = reduced[index]["alpha"]
+        assert alpha.shape[1:] == reduced[index]["image"].shape[1:]
+        assert set(alpha.unique().tolist()) == {0, 255}
+        assert torch.equal(reduced[index]["trimap"], alpha)
+        # A mask has no grey to keep its area with: its outline moves by a fraction of a pixel.
+        share = full[index]["alpha"].float().mean().item()
+        assert alpha.float().mean().item() == pytest.approx(share, rel=0.03)
+
+
+def test_the_hash_of_photos_changes_with_their_pixels(folder):
+    seen = [photos(folder).hash, photos(folder, size=64).hash, photos(folder, size=96).hash]
+    write(folder / "photos/image/1.png", 99, 70, 50)
+    seen.append(photos(folder).hash)
+    write_mask(folder / "photos/mask/1.png", 70, 50, radius=0.2)
+    seen.append(photos(folder).hash)
+    for part in ("image", "mask"):
+        (folder / f"photos/{part}/2.png").unlink()
+    seen.append(photos(folder).hash)
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_hash_of_photos_changes_with_nothing_else(folder, tmp_path_factory):
+    moved, before = tmp_path_factory.mktemp("elsewhere") / "moved", photos(folder).hash
+    write(folder / "people/0.png", 99, alpha=True)
+    folder.rename(moved)
+    assert photos(moved).hash == before
+    assert len(before) == 12
+    description = photos(moved).description
+    assert description["rules"] == {"version": 1, "size": None}
+    assert description["photos"] == [MaskFolder(str(moved / "photos"), 0.0).fingerprint(index) for index in range(3)]

@@ -13,11 +13,12 @@ from sdnet_pl.data.composition import (
     composite,
     composite_uint8,
     cover,
+    hide_behind,
     merge_float,
     merge_foregrounds,
 )
 from sdnet_pl.data.sources.base import Foreground
-from sdnet_pl.data.trimap import evaluation_trimap, random_trimap, trimap_from_alpha
+from sdnet_pl.data.trimap import banded_trimap, evaluation_trimap, random_trimap, trimap_from_alpha
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors/composition_and_cosine.json").read_text())
 MERGES = VECTORS["merge_two_foregrounds"]
@@ -84,6 +85,34 @@ def test_colours_stay_extended_where_nobody_is():
     merged = merge_foregrounds(*(Foreground(color, np.zeros((4, 4), np.uint8)) for color in colors))
     assert (merged.color == 150).all()
     assert (merged.alpha == 0).all()
+
+
+def test_an_object_before_a_person_composites_as_all_three():
+    thing, somebody, scene = person(1), person(2), noise(3, 24, 31, 3)
+    o, alpha = thing.alpha[..., None] / 255, somebody.alpha[..., None] / 255
+    left, around = hide_behind(thing, somebody, scene)
+    assert left.alpha.dtype == around.dtype == np.uint8
+    exact = over(thing.color, o, over(somebody.color, alpha, scene))
+    seen = over(left.color, left.alpha[..., None] / 255, around)
+    # Alpha and B are rounded to bytes, half a level each.
+    assert np.abs(seen - exact).max() <= 1
+    # float32 may round a half either way.
+    assert np.abs(left.alpha - 255 * ((1 - o) * alpha)[..., 0]).max() <= 0.501
+    np.testing.assert_array_equal(left.color, somebody.color)
+
+
+@pytest.mark.parametrize("opacity", [0, 255])
+def test_an_object_hides_all_or_nothing(opacity):
+    thing = Foreground(noise(1, 24, 31, 3), np.full((24, 31), opacity, np.uint8))
+    somebody, scene = person(2), noise(3, 24, 31, 3)
+    left, around = hide_behind(thing, somebody, scene)
+    if opacity:
+        assert (left.alpha == 0).all()
+        np.testing.assert_array_equal(around, thing.color)
+    else:
+        np.testing.assert_array_equal(left.alpha, somebody.alpha)
+        seen = somebody.alpha < 255
+        np.testing.assert_array_equal(around[seen], scene[seen])
 
 
 def test_composite_is_equation_1():
@@ -186,9 +215,26 @@ def test_the_picture_border_is_no_edge_of_the_person():
     np.testing.assert_array_equal(trimap, np.tile(columns, (80, 1)))
 
 
+@pytest.mark.parametrize("bands", [(0, 0), (0, 3), (4, 0), (2.5, 1)])
+def test_a_band_is_as_wide_as_asked_for_on_its_side(bands):
+    alpha = np.zeros((60, 80), np.uint8)
+    alpha[:, 40:] = 255
+    foreground, background = map(int, bands)
+    row = np.repeat(np.array([0, 128, 255], np.uint8), [40 - background, foreground + background, 40 - foreground])
+    np.testing.assert_array_equal(banded_trimap(alpha, *bands), np.tile(row, (60, 1)))
+
+
+def test_the_band_of_a_soft_edge_begins_where_alpha_is_certain():
+    alpha = soft_square()
+    trimap = banded_trimap(alpha, 4, 9)
+    assert (trimap[(alpha > 0) & (alpha < 255)] == 128).all()
+    assert trimap[50].tolist() == [0] * 11 + [128] * 17 + [255] * 44 + [128] * 17 + [0] * 11
+
+
 @pytest.mark.parametrize("value", [0, 255])
 def test_a_uniform_alpha_leaves_nothing_unknown(value):
     alpha = np.full((40, 30), value, np.uint8)
+    assert (banded_trimap(alpha, 7, 7) == value).all()
     assert (evaluation_trimap(alpha) == value).all()
     assert (random_trimap(alpha, np.random.default_rng(0)) == value).all()
 

@@ -10,11 +10,13 @@ import torch
 from PIL import Image as Pillow
 from torch.utils.data import Dataset
 
-from sdnet_pl.data.benchmarks import Benchmark
+from sdnet_pl.data.benchmarks import CompositeBenchmark
 from sdnet_pl.data.datamodule import MattingDataModule
-from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder
+from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, MaskFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.errors import InputError
+
+CHANCES = ("photo", "no_person", "second_person", "whole_person", "object_in_front", "tone")
 
 
 def small(**options) -> MattingDataModule:
@@ -29,8 +31,8 @@ def small(**options) -> MattingDataModule:
     return MattingDataModule(**(defaults | options))
 
 
-def portraits(count: int, seed: int = 1) -> Benchmark:
-    return Benchmark(ProceduralPortraits(count, 64, seed), ProceduralBackgrounds(4, 64, seed))
+def portraits(count: int, seed: int = 1) -> CompositeBenchmark:
+    return CompositeBenchmark(ProceduralPortraits(count, 64, seed), ProceduralBackgrounds(4, 64, seed))
 
 
 def save(path: Path, height: int, width: int, channels: int = 3) -> np.ndarray:
@@ -38,6 +40,17 @@ def save(path: Path, height: int, width: int, channels: int = 3) -> np.ndarray:
     path.parent.mkdir(exist_ok=True, parents=True)
     Pillow.fromarray(pixels).save(path)
     return pixels
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> MaskFolder:
+    for number in range(2):
+        save(tmp_path / f"image/{number}.png", 90 + number, 70)
+        (tmp_path / "mask").mkdir(exist_ok=True)
+        mask = np.zeros((90 + number, 70), np.uint8)
+        mask[30:, 20:50] = 255
+        Pillow.fromarray(mask).save(tmp_path / f"mask/{number}.png")
+    return MaskFolder(str(tmp_path), band=0.05)
 
 
 def first_training_batch(data: MattingDataModule) -> dict[str, torch.Tensor]:
@@ -62,6 +75,7 @@ def test_validation_people_are_not_trained_on():
     data = MattingDataModule(size=64)
     trained = {source.fingerprint(index) for source in data.foregrounds for index in range(40)}
     benchmark = data.validation["procedural"]
+    assert isinstance(benchmark, CompositeBenchmark)
     assert not trained & {benchmark.foregrounds.fingerprint(index) for index in range(32)}
 
 
@@ -110,6 +124,49 @@ def test_an_epoch_is_each_foreground_once_or_what_was_asked_for():
     data.setup("fit")
     assert data.samples == 7
     assert len(data.train_dataloader()) == 3  # the last step would be a single sample
+
+
+def test_photos_reach_the_network_as_they_are(photos):
+    batch = first_training_batch(small(photos=[photos], photo=1.0, degradation=0.0, samples_per_epoch=4))
+    assert torch.equal(batch["composite"], batch["foreground"])
+    assert torch.equal(batch["image"], batch["foreground"])
+    assert set(batch["alpha"].unique().tolist()) == set(batch["known"].unique().tolist()) == {0, 1}
+    assert batch["known"].shape == batch["alpha"].shape
+    assert batch["known"].dtype == torch.float32
+
+
+def test_photos_and_composites_share_a_batch(photos):
+    data = small(photos=[photos], photo=0.5, batch_size=16, samples_per_epoch=16)
+    known = first_training_batch(data)["known"].flatten(1).amin(1)
+    assert set(known.tolist()) == {0, 1}
+
+
+def test_every_chance_reaches_the_samples(photos):
+    data = small(photos=[photos], cache=True, **dict.fromkeys(CHANCES, 0.5))
+    data.setup("fit")
+    assert {name: getattr(data.training, name) for name in CHANCES} == dict.fromkeys(CHANCES, 0.5)
+    assert data.training.cached == {}
+    plain = small()
+    plain.setup("fit")
+    assert not any(getattr(plain.training, name) for name in CHANCES)
+    assert plain.training.cached is None
+    assert "known" not in next(iter(plain.train_dataloader()))
+
+
+def test_crops_grow_with_the_epochs():
+    data = small(size=192, growing_sizes={5: 128, 2: 64}, samples_per_epoch=4, workers=1)
+    assert [data.size_in_epoch(epoch) for epoch in range(7)] == [64, 64, 128, 128, 128, 192, 192]
+    assert [data.size_of_sample(number) for number in (0, 7, 8, 19, 20)] == [64, 64, 128, 128, 192]
+    data.setup("fit")
+    loader = data.train_dataloader()
+    for epoch in (0, 1, 2, 5, 1):
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        sides = {tuple(data.on_after_batch_transfer(batch, 0)["image"].shape[2:]) for batch in loader}
+        assert sides == {(data.size_in_epoch(epoch),) * 2}
+
+
+def test_crops_have_one_size_unless_they_grow():
+    assert {small().size_in_epoch(epoch) for epoch in (0, 1, 1000)} == {64}
 
 
 def test_benchmarks_are_scored_one_picture_at_a_time_in_their_order():
@@ -191,7 +248,10 @@ def test_photos_whose_predictions_would_collide_are_refused(tmp_path):
         ({"batch_size": 0}, r"data\.batch_size is 0; it must be at least 1"),
         ({"seed": -1}, r"data\.seed is -1; it must be at least 0"),
         ({"workers": -1}, r"data\.workers is -1; it must be at least 0"),
-        ({"second_person": 2}, r"data\.second_person is 2; a probability"),
+        *(({name: 2}, rf"data\.{name} is 2; a probability") for name in CHANCES),
+        ({"photo": -0.1}, r"data\.photo is -0\.1; a probability"),
+        ({"growing_sizes": {10: 100, 20: 64}}, r"data\.growing_sizes\[10\] is 100; it must be .*: try 96"),
+        ({"growing_sizes": {10: 64, 20: 32}}, r"data\.growing_sizes\[20\] is 32; .*: try 64"),
         ({"degradation": -0.1}, r"data\.degradation is -0\.1; a probability"),
         ({"degradation": float("nan")}, r"data\.degradation is nan; a probability"),
     ],

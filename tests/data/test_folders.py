@@ -8,7 +8,7 @@ from PIL import Image
 
 from sdnet_pl.data.foreground import extend_foreground
 from sdnet_pl.data.pictures import write_png
-from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, PairFolder
+from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, MaskFolder, PairFolder
 from sdnet_pl.errors import InputError
 
 SHAPE = (20, 30)
@@ -40,6 +40,17 @@ def pairs(tmp_path, color, alpha):
         (tmp_path / "fg" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(color + np.uint8(number)).save(tmp_path / "fg" / f"{name}.bmp")
         write_png(tmp_path / "alpha" / f"{name}.png", alpha)
+    return tmp_path
+
+
+@pytest.fixture
+def masked(tmp_path, color):
+    """The masks are white from the tenth, the eleventh and the twelfth column on."""
+    for number, name in enumerate(("a", "b", "sub/c")):
+        mask = np.zeros(SHAPE, np.uint8)
+        mask[:, 10 + number :] = 255
+        write_png(tmp_path / "mask" / f"{name}.png", mask)
+        write_png(tmp_path / "image" / f"{name}.png", color + np.uint8(number))
     return tmp_path
 
 
@@ -77,11 +88,12 @@ def test_a_truncated_cutout_is_found_by_load(cutouts):
         source.load(0)
 
 
-@pytest.mark.parametrize("source", [CutoutFolder, BackgroundFolder, PairFolder])
+@pytest.mark.parametrize("source", [CutoutFolder, BackgroundFolder, PairFolder, MaskFolder])
 def test_a_missing_or_empty_folder_is_named(tmp_path, source):
     with pytest.raises(InputError, match=r"nowhere.* does not exist"):
         source(str(tmp_path / "nowhere"))
-    (tmp_path / "fg").mkdir()
+    for folder in ("fg", "image"):
+        (tmp_path / folder).mkdir()
     with pytest.raises(InputError, match="holds no picture"):
         source(str(tmp_path))
 
@@ -158,3 +170,66 @@ def test_colours_of_extended_pairs_are_taken_as_they_are(pairs, color, alpha):
         expected = extend_foreground(person.color, person.alpha)
         np.testing.assert_array_equal(plain.load(index).color, expected)
     assert (extended.load(0).color != plain.load(0).color).any()
+
+
+def test_photos_with_masks(masked, color):
+    source = MaskFolder(str(masked), band=0.1)
+    check_wrapping(source)
+    loaded = source.load(1)
+    np.testing.assert_array_equal(loaded.photo, color + np.uint8(1))
+    # A tenth of the 30 columns is unknown on either side of the edge before the eleventh.
+    row = np.repeat(np.array([0, 128, 255], np.uint8), [8, 6, 16])
+    np.testing.assert_array_equal(loaded.trimap, np.tile(row, (20, 1)))
+
+
+@pytest.mark.parametrize("shape", [(40, 100), (100, 40), (400, 100)])
+@pytest.mark.parametrize("band", [0, 0.01, 0.05])
+def test_the_band_is_a_share_of_the_longer_side(tmp_path, shape, band):
+    mask = np.zeros(shape, np.uint8)
+    mask[shape[0] // 2 :] = 255
+    write_png(tmp_path / "mask/a.png", mask)
+    write_png(tmp_path / "image/a.png", np.zeros((*shape, 3), np.uint8))
+    trimap = MaskFolder(str(tmp_path), band).load(0).trimap
+    assert ((trimap == 128).sum(axis=0) == 2 * round(band * max(shape))).all()
+    assert (trimap[trimap != 128] == mask[trimap != 128]).all()
+
+
+@pytest.mark.parametrize("band", [-0.01, 0.5, float("nan")])
+def test_a_band_that_is_no_share_of_half_the_photo_is_refused(masked, band):
+    with pytest.raises(InputError, match=rf"band is {band}; .* from 0 to below 0\.5"):
+        MaskFolder(str(masked), band)
+
+
+def test_a_mask_with_greys_is_named(masked, alpha):
+    write_png(masked / "mask" / "b.png", alpha)
+    source = MaskFolder(str(masked))
+    source.load(0)
+    with pytest.raises(InputError, match=r"b\.png holds greys"):
+        source.load(1)
+
+
+def test_a_mask_of_one_bit_is_a_mask(masked):
+    expected = MaskFolder(str(masked)).load(0).trimap
+    Image.open(masked / "mask" / "a.png").convert("1").save(masked / "mask" / "a.png")
+    np.testing.assert_array_equal(MaskFolder(str(masked)).load(0).trimap, expected)
+
+
+def test_photos_and_masks_must_pair(masked, alpha):
+    write_png(masked / "mask" / "b.png", alpha[:-1])
+    with pytest.raises(InputError, match=r"b\.png is 30×20 pixels and .*b\.png is 30×19; both must have one size"):
+        MaskFolder(str(masked))
+    (masked / "mask" / "b.png").unlink()
+    with pytest.raises(InputError, match=r"1 file\(s\) without a partner \(.*b\.png\).*in image/ .* in mask/"):
+        MaskFolder(str(masked))
+
+
+@pytest.mark.parametrize("part", ["image", "mask"])
+def test_the_fingerprint_of_a_photo_follows_both_files(masked, part):
+    before = [MaskFolder(str(masked)).fingerprint(index) for index in range(3)]
+    Image.new("L", SHAPE[::-1], 255).save(masked / part / "b.png")
+    after = [MaskFolder(str(masked)).fingerprint(index) for index in range(3)]
+    assert [first == second for first, second in zip(before, after, strict=True)] == [True, False, True]
+
+
+def test_the_fingerprint_of_a_photo_follows_its_band(masked):
+    assert MaskFolder(str(masked), band=0.0).fingerprint(0) != MaskFolder(str(masked), band=0.2).fingerprint(0)

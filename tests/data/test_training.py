@@ -3,9 +3,11 @@
 import os
 import pickle
 from collections import Counter
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,13 +16,14 @@ from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader, DistributedSampler
 
 from sdnet_pl.data.pictures import write_png
-from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image
+from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, MaskedPhoto, PhotoSource
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.training import CompositionDataset, EpochSampler, EvaluationSampler, to_tensor
 
 SIZE = 64
 KEYS = ("foreground", "alpha", "background", "trimap", "seed")
+EXTRAS = ("photo", "no_person", "second_person", "whole_person", "object_in_front", "tone")
 
 
 class People(ForegroundSource):
@@ -74,6 +77,39 @@ class StillScene(Scenes):
 
     def load(self, index: int) -> Image:
         return self.scene
+
+
+class Photos(PhotoSource):
+    """Noise with a soft disc, of which a quarter is unknown; remembers which was asked for."""
+
+    def __init__(self, length: int) -> None:
+        self.length, self.asked = length, list[int]()
+
+    def __len__(self) -> int:
+        return self.length
+
+    def load(self, index: int) -> MaskedPhoto:
+        self.asked.append(index)
+        noise = np.random.default_rng(index % self.length).integers(0, 256, (80, 60, 3), dtype=np.uint8)
+        y, x = np.mgrid[:80, :60]
+        trimap = np.where(np.hypot(x - 30, y - 45) < 25, 255, 0).astype(np.uint8)
+        trimap[:45, :30] = 128
+        return MaskedPhoto(noise, trimap)
+
+    def fingerprint(self, index: int) -> str:
+        raise NotImplementedError
+
+
+def portraits(size: int | Callable[[int], int] = SIZE, **options: Any) -> CompositionDataset:
+    """Four people, four scenes and three photos."""
+    people, scenes = ProceduralPortraits(4, SIZE), ProceduralBackgrounds(4, SIZE)
+    return CompositionDataset([people], [scenes], size, seed=0, **({"photos": [Photos(3)]} | options))
+
+
+def assert_equal(sample: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert sample.keys() == other.keys()
+    for key, value in sample.items():
+        assert torch.equal(value, other[key]), key
 
 
 def epochs(workers: int, seed: int = 0, count: int = 2, samples: int = 8) -> list[list[dict[str, torch.Tensor]]]:
@@ -146,11 +182,14 @@ def test_another_seed_gives_other_samples(with_two_workers):
 
 
 def test_samples_do_not_depend_on_their_order():
-    dataset = CompositionDataset([People(3)], [Scenes(4)], SIZE, seed=2, second_person=0.5)
-    forward = [dataset[number] for number in range(9)]
-    for number in reversed(range(9)):
-        again = dataset[number]
-        assert all(torch.equal(again[key], forward[number][key]) for key in KEYS)
+    """Nor on the crop size of the one before."""
+    chances = dict.fromkeys(EXTRAS, 0.5)
+    dataset, fresh = (portraits(lambda number: (64, 96)[number // 3 % 2], **chances) for _ in range(2))
+    forward = [dataset[number] for number in range(12)]
+    assert [sample["alpha"].shape[1] for sample in forward] == [64, 64, 64, 96, 96, 96] * 2
+    for number in reversed(range(12)):
+        assert_equal(fresh[number], forward[number])
+    assert_equal(portraits(96, **chances)[4], forward[4])
 
 
 def test_every_foreground_once_a_round_from_all_sources():
@@ -195,15 +234,15 @@ def test_backgrounds_are_drawn_in_proportion_to_the_sources():
     assert min(counts.values()) > 65
 
 
-@pytest.mark.parametrize(("probability", "loads"), [(0.0, 12), (1.0, 24)])
-def test_a_second_person_comes_with_its_probability(probability, loads):
+@pytest.mark.parametrize(("probability", "loads"), [(0.0, 12), (1.0, 36)])
+def test_a_second_and_a_third_person_come_with_their_probability(probability, loads):
     people = People(12, alpha=128)
     dataset = CompositionDataset([people], [Scenes(1)], SIZE, seed=0, second_person=probability)
     highest = [int(dataset[number]["alpha"].max()) for number in range(12)]
     assert len(people.asked) == loads
-    # Two of 128 / 255 in front of each other: 255 (1 − (127 / 255)²) = 191.7.
-    assert set(highest) <= {128, 192}
-    assert (192 in highest) == (probability == 1)
+    # Two of 128 / 255 in front of each other: 255 (1 − (127 / 255)²) = 191.7. Three: 255 − 63 · 127 / 255 = 223.6.
+    assert set(highest) <= {128, 192, 224}
+    assert (224 in highest) == (probability == 1)
 
 
 def test_the_second_person_stands_behind():
@@ -219,12 +258,132 @@ def test_the_second_person_stands_behind():
         assert (both["alpha"] > front["alpha"]).any()
 
 
-def test_half_of_the_samples_have_a_second_person():
+def test_half_of_the_samples_have_a_second_person_and_half_of_those_a_third():
     people = People(200)
     dataset = CompositionDataset([people], [Scenes(1)], SIZE, seed=0, second_person=0.5)
     for number in range(200):
         dataset[number]
-    assert len(people.asked) == pytest.approx(300, abs=29)  # four standard deviations
+    assert len(people.asked) == pytest.approx(350, abs=47)  # four standard deviations
+
+
+def test_what_never_happens_draws_nothing():
+    """Nor do photos that are never drawn. The sample's own seed is drawn last, after everything else."""
+    plain = portraits(photos=())
+    assert [int(plain[number]["seed"]) for number in (0, 1, 5)] == [1719937020, 487903577, 1070298221]
+    never = portraits(SIZE, **dict.fromkeys(EXTRAS, 0.0))
+    for number in range(4):
+        assert_equal(never[number], plain[number])
+
+
+def test_a_photo_is_its_own_foreground_and_background(monkeypatch):
+    dataset, warped = portraits(photo=1.0), list[MaskedPhoto]()
+    augment_photo = dataset.augmentation.augment_photo
+
+    def remember(*arguments: Any) -> MaskedPhoto:
+        warped.append(augment_photo(*arguments))
+        return warped[-1]
+
+    monkeypatch.setattr(dataset.augmentation, "augment_photo", remember)
+    for number in range(6):
+        sample = dataset[number]
+        assert tuple(sample) == (*KEYS, "known")
+        photo, trimap = to_tensor(warped[number].photo), to_tensor(warped[number].trimap)
+        assert torch.equal(sample["foreground"], photo)
+        assert torch.equal(sample["background"], photo)
+        assert torch.equal(sample["alpha"], 255 * (trimap == 255))
+        assert torch.equal(sample["known"], 255 * ((trimap == 0) | (trimap == 255)))
+        assert {key: sample[key].dtype for key in ("alpha", "known")} == dict.fromkeys(("alpha", "known"), torch.uint8)
+        assert sample["alpha"].any()
+        assert not sample["known"].all()
+
+
+def test_photos_come_with_their_probability_and_from_all_sources():
+    photos = Photos(1), Photos(3)
+    dataset = portraits(photos=photos, photo=0.5)
+    found = 0
+    for number in range(120):
+        sample = dataset[number]
+        is_photo = torch.equal(sample["foreground"], sample["background"])
+        assert (sample["known"] == 255).all() != is_photo
+        found += is_photo
+    assert found == len(photos[0].asked) + len(photos[1].asked)
+    # Four standard deviations of 120 draws at 1/2 and of 60 at 1/4.
+    assert found == pytest.approx(60, abs=22)
+    assert len(photos[0].asked) == pytest.approx(found / 4, abs=14)
+    assert set(photos[1].asked) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("options", [{"photo": 1.0, "photos": ()}, {"photo": 0.0}])
+def test_without_photos_nothing_says_what_is_known(options):
+    assert tuple(portraits(**options)[0]) == KEYS
+
+
+def test_a_sample_without_anybody_shows_its_background():
+    """A probability next to 0 draws as one of 1 does."""
+    somebody, nobody = portraits(no_person=1e-12), portraits(no_person=1.0)
+    for number in range(4):
+        sample, empty = somebody[number], nobody[number]
+        assert sample["alpha"].any()
+        assert not empty["alpha"].any()
+        assert not empty["trimap"].any()
+        for key in ("foreground", "background"):
+            assert torch.equal(empty[key], sample[key])
+
+
+def test_an_object_in_front_hides_people_and_background():
+    plain, hidden = portraits(object_in_front=1e-12), portraits(object_in_front=1.0)
+    covered = changed = 0
+    for number in range(12):
+        before, after = plain[number], hidden[number]
+        assert (after["alpha"] <= before["alpha"]).all()
+        assert torch.equal(after["foreground"], before["foreground"])
+        covered += bool((after["alpha"] < before["alpha"]).any())
+        changed += not torch.equal(after["background"], before["background"])
+    assert covered >= 3
+    assert changed >= 9  # an object may lie beyond the picture's edge
+
+
+@pytest.mark.parametrize("photo", [0.0, 1.0])
+def test_another_light_falls_on_foreground_and_background_alike(photo):
+    plain, toned = (portraits(tone=chance, photo=photo) for chance in (1e-12, 1.0))
+    for number in range(4):
+        before, after = plain[number], toned[number]
+        assert torch.equal(after["alpha"], before["alpha"])
+        assert not torch.equal(after["foreground"], before["foreground"])
+        for channel in range(3):
+            table = torch.zeros(256, dtype=torch.uint8)
+            layers = [(before[key][channel].long(), after[key][channel]) for key in ("foreground", "background")]
+            for old, new in layers:
+                table[old] = new
+            for old, new in layers:
+                assert torch.equal(table[old], new)
+
+
+def test_whole_people_reach_the_augmentation():
+    assert not torch.equal(portraits(whole_person=1.0)[0]["alpha"], portraits()[0]["alpha"])
+
+
+def test_a_cache_reads_every_picture_once_and_changes_no_sample(cutout_root, monkeypatch):
+    people, scenes = (
+        CutoutFolder(str(cutout_root / "cutouts/train")),
+        BackgroundFolder(str(cutout_root / "backgrounds")),
+    )
+    sources: tuple[Any, ...] = people, scenes, Photos(2)
+    chances = {"photos": [sources[2]], "photo": 0.3, "second_person": 0.5}
+    plain, cached = (
+        CompositionDataset([people], [scenes], SIZE, seed=0, cache=cache, **chances)  # type: ignore[arg-type]
+        for cache in (False, True)
+    )
+    expected = [plain[number] for number in range(18)]
+    for source in sources:
+        monkeypatch.setattr(source, "load", Mock(wraps=source.load))
+    for _ in range(2):
+        for number in range(18):
+            assert_equal(cached[number], expected[number])
+    for source in sources:
+        asked = [call.args[0] for call in source.load.call_args_list]
+        assert len(asked) == len(set(asked)) <= len(source)
+        assert max(asked) < len(source)
 
 
 def test_epoch_sampler_deals_disjoint_numbers_that_cover_the_epoch():

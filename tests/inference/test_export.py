@@ -18,9 +18,9 @@ from torch import nn
 from sdnet_pl import __version__
 from sdnet_pl.cli import main
 from sdnet_pl.inference import onnx_file
-from sdnet_pl.inference.checkpoint import load_checkpoint
 from sdnet_pl.inference.export import built_in, from_folder
 from sdnet_pl.inference.onnx_file import FusedPReLU
+from sdnet_pl.inference.weights import load_weights
 from sdnet_pl.nn import SDNet, create_model
 
 # Every kind of layer once: tracing takes time by the layer.
@@ -105,7 +105,7 @@ def alphas(file: Path, x: torch.Tensor) -> torch.Tensor:
 
 def expected(checkpoint: Path, x: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        alpha: torch.Tensor = load_checkpoint(checkpoint)[0](x)
+        alpha: torch.Tensor = load_weights(checkpoint)[0](x)
     return alpha
 
 
@@ -294,8 +294,8 @@ def test_a_thin_photo_is_shown_as_matte_shows_it(tmp_path: Path):
 
 def test_bad_input(tmp_path: Path, tiny: Path, photos: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     output = tmp_path / "m.onnx"
-    assert "m.pt does not end in .onnx" in error_of(capsys, tmp_path / "m.pt", "--weights", tiny)
-    assert "nowhere.ckpt is no file" in error_of(capsys, output, "--weights", "nowhere.ckpt")
+    assert "m.pt does not end in .onnx or .safetensors" in error_of(capsys, tmp_path / "m.pt", "--weights", tiny)
+    assert "no weights nowhere.ckpt" in error_of(capsys, output, "--weights", "nowhere.ckpt")
     assert "/nowhere does not exist" in error_of(capsys, output, "--weights", tiny, "--calibration", "/nowhere")
     message = error_of(capsys, output, "--weights", tiny, "--precision", "int8")
     assert "'sdnet-tiny', which is slower in int8" in message

@@ -23,11 +23,11 @@ def loads(monkeypatch):
     """Stands in for the checkpoint of a trained network, and counts how often it is loaded."""
     calls: list[object] = []
 
-    def load_checkpoint(path):
+    def load_weights(path):
         calls.append(path)
         return Red(), 64
 
-    monkeypatch.setitem(sys.modules, "sdnet_pl.inference.checkpoint", SimpleNamespace(load_checkpoint=load_checkpoint))
+    monkeypatch.setitem(sys.modules, "sdnet_pl.inference.weights", SimpleNamespace(load_weights=load_weights))
     return calls
 
 
@@ -65,7 +65,7 @@ def test_a_photo_becomes_a_cutout_of_its_own_size(tmp_path, photos, weights, loa
     assert color.shape == (40, 70, 3)
     assert (alpha[12:28, 12:28] > 240).all()
     assert (alpha[35:] < 10).all()
-    assert loads == [weights]
+    assert loads == [str(weights)]
     assert "photo" not in capsys.readouterr().err
 
 
@@ -161,7 +161,7 @@ def refused(loads, output, *arguments):
 
 def test_missing_weights(tmp_path, photos, loads):
     message = refused(loads, tmp_path / "out", photos, "--weights", tmp_path / "none.ckpt")
-    assert message == f"{tmp_path / 'none.ckpt'} is no file; give the best.ckpt or last.ckpt of a run with --weights."
+    assert message.startswith(f"There are no weights {tmp_path / 'none.ckpt'}; give one of sdnet-fast")
 
 
 def test_missing_photos_and_empty_folders(tmp_path, photos, weights, loads):

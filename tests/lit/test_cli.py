@@ -1,6 +1,7 @@
 """The command line as a user sees it: what a run leaves, resuming, evaluation, errors."""
 
 import csv
+import itertools
 import os
 import pickle
 import shutil
@@ -21,7 +22,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sdnet_pl.cli import main
-from sdnet_pl.inference.checkpoint import load_checkpoint
+from sdnet_pl.inference.weights import load_weights
 from sdnet_pl.lit import SDNetModule
 
 Fit = Callable[..., list[str]]
@@ -65,7 +66,7 @@ def test_a_run_leaves_everything_in_one_directory(trained: Path):
 
 def test_the_checkpoint_holds_plain_values_and_loads(trained: Path):
     torch.load(trained / "best.ckpt", weights_only=True)
-    model, size = load_checkpoint(trained / "best.ckpt")
+    model, size = load_weights(trained / "best.ckpt")
     assert size == 64
     assert not model.training
     held = torch.load(trained / "best.ckpt", weights_only=True)
@@ -87,10 +88,11 @@ def test_the_saved_config_runs_again_to_the_same_scores(trained: Path, tmp_path:
     assert contents(trained) == before  # nothing of the second run lands in the first one's directory
 
 
-def test_resuming_is_as_if_it_had_never_stopped(tiny_fit: Fit, tmp_path: Path):
+@pytest.mark.parametrize("more", [[], ["--model.optimizer=muon", "--data.growing_sizes={1: 64, 2: 96}"]])
+def test_resuming_is_as_if_it_had_never_stopped(tiny_fit: Fit, tmp_path: Path, more: list[str]):
     # The warm-up makes the learning rate part of what must be restored. A constant schedule after it, since a cosine
     # depends on the planned length.
-    common = ["--model.warmup_steps=6", "--trainer.callbacks=lightning.pytorch.callbacks.EMAWeightAveraging"]
+    common = ["--model.warmup_steps=6", "--trainer.callbacks=lightning.pytorch.callbacks.EMAWeightAveraging", *more]
     assert main(tiny_fit(tmp_path / "whole", *common, "--trainer.max_epochs=3")) == 0
     assert main(tiny_fit(tmp_path / "parts", *common, "--trainer.max_epochs=1")) == 0
     last = tmp_path / "parts" / "last.ckpt"
@@ -108,6 +110,43 @@ def test_resuming_is_as_if_it_had_never_stopped(tiny_fit: Fit, tmp_path: Path):
     steps = [{int(row["step"]) for row in csv.DictReader(log.open())} for log in logs]
     assert max(steps[0]) == 4
     assert max(steps[1]) == 12
+
+
+def test_a_step_without_a_finite_gradient_is_skipped_and_counted(
+    tiny_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    step, seen = SDNetModule.training_step, []
+
+    def second_is_infinite(self: SDNetModule, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        seen.append([p.detach().clone() for p in self.parameters()])
+        loss = step(self, batch, batch_idx)
+        return loss * torch.inf if batch_idx == 1 else loss
+
+    monkeypatch.setattr(SDNetModule, "training_step", second_is_infinite)
+    with pytest.warns(UserWarning, match="step 1 is skipped"):
+        assert main(tiny_fit(tmp_path, "--trainer.gradient_clip_val=1.0")) == 0
+    unchanged = [all(map(torch.equal, a, b)) for a, b in itertools.pairwise(seen)]
+    assert unchanged == [False, True, False]
+    rows = list(csv.DictReader((tmp_path / "logs" / "version_0" / "metrics.csv").open()))
+    assert [row["train/skipped_steps"] for row in rows if row["train/total"]] == ["0.0", "1.0", "1.0", "1.0"]
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["skipped_steps"] == 1
+
+
+def test_training_starts_from_weights_and_they_are_scored(trained: Path, tiny_fit: Fit, tmp_path: Path, capsys):
+    weights = tmp_path / "mine.safetensors"
+    assert main(["export", str(weights), "--weights", str(trained / "best.ckpt")]) == 0
+    config = f"--config={trained / 'config.yaml'}"
+    assert main(["test", config, f"--model.weights={weights}", f"--run_dir={tmp_path / 't'}"]) == 0
+    ours, theirs = (next(csv.DictReader((run / "metrics.csv").open())) for run in (tmp_path / "t", trained))
+    label = "MAD×1000 (whole image)"
+    assert float(ours[label]) == pytest.approx(float(theirs[label]), abs=5)  # fp16, of 1000
+
+    assert main(tiny_fit(tmp_path / "fit", f"--model.weights={weights}", "--model.lr=1e-30")) == 0
+    started, before = load_weights(tmp_path / "fit" / "last.ckpt")[0], load_weights(weights)[0]
+    for a, b in zip(started.parameters(), before.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    message = error_of(capsys, tiny_fit(tmp_path / "other", "--model.weights=sdnet-fast"))
+    assert "holds weights of the preset 'sdnet-fast'" in message
 
 
 def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained: Path, tmp_path: Path):

@@ -209,6 +209,59 @@ def test_objective_and_its_gradients_are_those_of_the_plain_form():
         assert ((one - other).abs() > 1e-5 * other.abs().max()).float().mean() < 1e-3
 
 
+def half_known() -> torch.Tensor:
+    known = torch.ones(2, 1, 64, 64)
+    known[..., :32] = 0
+    return known
+
+
+def test_what_is_not_known_changes_no_term_of_the_alpha():
+    """Side outputs are upsampled bilinearly: their left quarter reaches no known pixel."""
+    objective, data = MattingObjective("best_teacher"), batch()
+    alpha, sides = outputs()
+    terms = objective(alpha, sides, **data, known=half_known())
+    other, other_sides = alpha.clone(), {i: side.clone() for i, side in sides.items()}
+    other[..., :32] = 1 - other[..., :32]
+    for side in other_sides.values():
+        side[..., : side.shape[-1] // 4] = 1
+    other_target = data["target"].clone()
+    other_target[..., :32] = 0
+    changed = objective(other, other_sides, **(data | {"target": other_target}), known=half_known())
+    # Self-distillation teaches there too.
+    assert changed.pop("distillation") != terms.pop("distillation")
+    del changed["total"], terms["total"]
+    assert len(terms) == 12
+    for name, value in terms.items():
+        assert changed[name] == value > 0, name
+
+
+def test_what_is_not_known_gives_no_gradient():
+    alpha, sides = outputs()
+    leaves = [alpha, *sides.values()]
+    for leaf in leaves:
+        leaf.requires_grad_()
+    total = MattingObjective("none")(alpha, sides, **batch(), known=half_known())["total"]
+    for leaf, gradient in zip(leaves, torch.autograd.grad(total, leaves), strict=True):
+        unknown = leaf.shape[-1] // 2 if leaf is alpha else leaf.shape[-1] // 4
+        assert (gradient[..., :unknown] == 0).all()
+        assert (gradient[..., leaf.shape[-1] // 2 :] != 0).float().mean() > 0.9
+
+
+def test_to_know_everything_changes_nothing():
+    objective, (alpha, sides), data = MattingObjective("dense"), outputs(), batch()
+    terms = objective(alpha, sides, **data)
+    everywhere = objective(alpha, sides, **data, known=torch.ones_like(alpha))
+    assert terms.keys() == everywhere.keys()
+    for name, value in terms.items():
+        assert torch.equal(everywhere[name], value), name
+
+
+def test_to_know_nothing_leaves_distillation_alone():
+    alpha, sides = outputs()
+    terms = MattingObjective(distillation_weight=3)(alpha, sides, **batch(), known=torch.zeros_like(alpha))
+    assert terms["total"] == 3 * terms["distillation"] > 0
+
+
 @pytest.mark.parametrize("case", ["same_colors", "noise_64x64", "disk_96x128"])
 def test_composition_term_equals_the_loss_against_the_clean_composite(case: str):
     torch.manual_seed(0)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -24,6 +25,7 @@ from sdnet_pl.metrics import (
     MattingMetric,
     functional,
 )
+from sdnet_pl.metrics.levels import quantise
 from sdnet_pl.metrics.matting import STATE_DTYPE
 
 SHELLS: dict[type[MattingMetric], Any] = {
@@ -180,7 +182,11 @@ def test_benchmark_agrees_with_the_shells(full: bool, expected: dict[str, Any]) 
         "gradient": "GradientError",
         "connectivity": "ConnectivityError",
     }
+    overlaps = torch.cat([functional.intersection_over_union(quantise(p, t)) for p, t, _ in images()])
+    assert scores.pop("iou_whole") == pytest.approx(overlaps.mean().item(), rel=ORDER)
     for name in metrics.score_names:
+        if name == "iou_whole":
+            continue
         metric, region = name.split("_")
         assert scores.pop(name) == pytest.approx(expected[f"{shells[metric]}_{region}"], rel=ORDER), name
     assert scores == {
@@ -189,6 +195,22 @@ def test_benchmark_agrees_with_the_shells(full: bool, expected: dict[str, Any]) 
         "images": 5,
         "images_without_unknown": 1,
     }
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_benchmark_takes_the_mean_overlap_over_images(full: bool) -> None:
+    """A perfect picture, one without overlap and one that shows half of the person: large pictures count no more."""
+    person = torch.zeros(1, 1, 20, 30)
+    person[..., 5:15, 10:20] = 1
+    half = person.clone()
+    half[..., :10, :] = 0
+    shown, target = (F.interpolate(x, scale_factor=4) for x in (half, person))
+    codes = torch.zeros_like(person, dtype=torch.uint8)
+    metrics = BenchmarkMetrics(full=full)
+    metrics.update(person, person, codes)
+    metrics.update(1 - person, person, codes)
+    metrics.update(shown, target, torch.zeros_like(target, dtype=torch.uint8))
+    assert metrics.compute()["iou_whole"].item() == pytest.approx((1 + 0 + 0.5) / 3, rel=ORDER)
 
 
 def test_every_score_has_its_label() -> None:

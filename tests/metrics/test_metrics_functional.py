@@ -10,8 +10,8 @@ from skimage.measure import label
 from torch import Tensor
 
 from sdnet_pl.errors import InputError
-from sdnet_pl.metrics.functional import connectivity_error, gradient_error, mad, mse, sad
-from sdnet_pl.metrics.levels import to_levels
+from sdnet_pl.metrics.functional import connectivity_error, gradient_error, intersection_over_union, mad, mse, sad
+from sdnet_pl.metrics.levels import quantise, to_levels
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "metrics.json").read_text())
 FUNCTIONALS = {
@@ -211,6 +211,33 @@ def test_prediction_may_carry_a_gradient() -> None:
     pred, target, _ = mattes()
     for functional in FUNCTIONALS.values():
         assert not functional(pred.requires_grad_(), target).requires_grad
+
+
+def overlap(pred: Tensor, target: Tensor) -> list[float]:
+    return intersection_over_union(quantise(pred, target)).tolist()
+
+
+def test_overlap_of_squares() -> None:
+    """10 × 10 pixels, and as many 6 to the right and 5 further down: 4 × 5 are common."""
+    levels = np.zeros((30, 30))
+    levels[5:15, 5:15] = 255
+    target = as_alpha(levels)
+    pred = as_alpha(np.roll(levels, (5, 6), axis=(0, 1)))
+    apart = as_alpha(np.roll(levels, 12, axis=1))
+    empty = torch.zeros_like(target)
+    assert overlap(pred, target) == overlap(target, pred) == pytest.approx([20 / 180], rel=1e-12)
+    assert overlap(target, target) == [1]
+    assert overlap(apart, target) == overlap(empty, target) == overlap(target, empty) == [0]
+    assert overlap(empty, empty) == [1]
+    batch = torch.cat([pred, target, apart, empty]), torch.cat([target, target, target, empty])
+    assert overlap(*batch) == pytest.approx([20 / 180, 1, 0, 1], rel=1e-12)
+
+
+@pytest.mark.parametrize(("alpha", "inside"), [(127 / 255, False), (0.498, False), (0.5, True), (128 / 255, True)])
+def test_overlap_counts_pixels_from_level_128_on(alpha: float, inside: bool) -> None:
+    """One half is 127.5 levels, which rounds to the even 128."""
+    shade, opaque = torch.full((1, 1, 4, 4), alpha), torch.ones(1, 1, 4, 4)
+    assert overlap(shade, opaque) == overlap(opaque, shade) == [float(inside)]
 
 
 ALPHA = torch.full((2, 1, 8, 8), 0.5)

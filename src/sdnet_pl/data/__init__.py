@@ -6,10 +6,12 @@ from typing import Any
 # Resolved on first use: reading a photo must not pay for importing Lightning and kornia.
 _HOME = {
     "BackgroundFolder": "sources.folders",
-    "Benchmark": "benchmarks",
+    "CompositeBenchmark": "benchmarks",
     "CutoutFolder": "sources.folders",
+    "MaskFolder": "sources.folders",
     "MattingDataModule": "datamodule",
     "PairFolder": "sources.folders",
+    "PhotoBenchmark": "benchmarks",
     "ProceduralBackgrounds": "sources.procedural",
     "ProceduralPortraits": "sources.procedural",
 }

@@ -11,7 +11,7 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from sdnet_pl.data.sources.base import Foreground, Image
+from sdnet_pl.data.sources.base import Foreground, Image, MaskedPhoto
 
 
 class RandomPlacement(A.DualTransform):
@@ -26,13 +26,25 @@ class RandomPlacement(A.DualTransform):
         scale: Range of the person's longer side relative to the canvas, drawn log-uniformly.
         rotate: Largest rotation in degrees.
         shear: Largest shear in degrees.
+        whole: Probability of a person as portraits show them: in the middle and large, with little cut off.
+        reflect: The picture goes on beyond its border, alpha too: for photos, of which no part may be missing.
     """
 
     def __init__(
-        self, size: int, scale: tuple[float, float] = (0.6, 2.0), rotate: float = 15, shear: float = 6, p: float = 1.0
+        self,
+        size: int,
+        scale: tuple[float, float] = (0.6, 2.0),
+        rotate: float = 15,
+        shear: float = 6,
+        whole: float = 0.0,
+        reflect: bool = False,
+        p: float = 1.0,
     ) -> None:
         super().__init__(p=p)
-        self.size, self.scale, self.rotate, self.shear = size, scale, rotate, shear
+        self.size, self.scale, self.rotate, self.shear, self.whole = size, scale, rotate, shear, whole
+        self.borders = (
+            (cv2.BORDER_REFLECT_101, cv2.BORDER_REFLECT_101) if reflect else (cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
+        )
 
     @property
     def targets_as_params(self) -> list[str]:
@@ -43,7 +55,9 @@ class RandomPlacement(A.DualTransform):
         if width == 0:  # no person at all
             (height, width), left, top = data["mask"].shape[:2], 0, 0
         draw = self.py_random.uniform
-        zoom = math.exp(draw(*map(math.log, self.scale))) * self.size / max(width, height)
+        whole = self.whole > 0 and self.py_random.random() < self.whole
+        scale = (0.7, 1.1) if whole else self.scale
+        zoom = math.exp(draw(*map(math.log, scale))) * self.size / max(width, height)
         angle, shear = (math.radians(draw(-limit, limit)) for limit in (self.rotate, self.shear))
         linear = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         linear = zoom * linear @ np.array([[1, math.tan(shear)], [0, 1]])
@@ -51,6 +65,9 @@ class RandomPlacement(A.DualTransform):
             linear[:, 0] *= -1
         anchor = np.array([left + width * draw(0.25, 0.75), top + height * draw(0.15, 0.85)])
         target = self.size * np.array([draw(0.25, 0.75), draw(0.25, 0.75)])
+        if whole:
+            anchor = np.array([left + width / 2, top + height / 2])
+            target = self.size / 2 + (target - self.size / 2) / 2.5  # within a tenth of the middle
         shift = target - linear @ anchor
         if top + height == data["mask"].shape[0]:
             # Whom the picture's lower edge cuts, the canvas's lower edge must cut too: nobody floats. The centres of
@@ -61,10 +78,10 @@ class RandomPlacement(A.DualTransform):
         return {"matrix": np.column_stack([linear, shift]), "zoom": zoom}
 
     def apply(self, img: Image, matrix: np.ndarray, zoom: float, **params: Any) -> Image:
-        return self._warp(img, matrix, zoom, cv2.BORDER_REPLICATE)
+        return self._warp(img, matrix, zoom, self.borders[0])
 
     def apply_to_mask(self, mask: Image, matrix: np.ndarray, zoom: float, **params: Any) -> Image:
-        return self._warp(mask, matrix, zoom, cv2.BORDER_CONSTANT)
+        return self._warp(mask, matrix, zoom, self.borders[1])
 
     def _warp(self, image: Image, matrix: np.ndarray, zoom: float, border: int) -> Image:
         height, width = image.shape[:2]
@@ -97,15 +114,19 @@ class Augmentation:
 
     Args:
         size: Side of the training crop in pixels.
+        whole_person: Probability of a person in the middle and large, as portraits show people.
     """
 
-    def __init__(self, size: int) -> None:
-        self.foreground = A.Compose([RandomPlacement(size), A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=0.8)])
+    def __init__(self, size: int, whole_person: float = 0.0) -> None:
+        self.size = size
+        jitter = A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=0.8)
+        self.foreground = A.Compose([RandomPlacement(size, whole=whole_person), jitter])
+        self.photo = A.Compose([RandomPlacement(size, (0.6, 1.8), reflect=True), jitter])
         self.background = A.Compose(
             [
                 BackgroundCrop((size, size), scale=(0.25, 1.0), ratio=(0.75, 1.33)),
                 A.HorizontalFlip(p=0.5),
-                A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=0.8),
+                jitter,
                 A.GaussianBlur(sigma_limit=(0.5, 4.0), blur_limit=0, p=0.25),
             ]
         )
@@ -121,6 +142,34 @@ class Augmentation:
         _reseed(self.background, seed)
         augmented: Image = self.background(image=background)["image"]
         return augmented
+
+    def augment_photo(self, photo: MaskedPhoto, seed: int) -> MaskedPhoto:
+        """Photo and trimap at the training size, under the same warp; only 0 and 255 of the trimap are certain."""
+        _reseed(self.photo, seed)
+        out = self.photo(image=photo.photo, mask=photo.trimap)
+        return MaskedPhoto(out["image"], out["mask"])
+
+
+def random_tone(rng: np.random.Generator) -> Image:
+    """Light and camera as a lookup table for RGB, uint8 ``[1, 256, 3]``: exposure, colour cast and gamma.
+
+    Applied to F and B alike, it changes a composite as if the whole scene stood in another light.
+    """
+    gamma, exposure, *cast = np.exp(rng.uniform([-0.4, -1.0, -0.3, -0.3, -0.3], [0.4, 0.3, 0.3, 0.3, 0.3]))
+    levels = (np.arange(256)[:, None] / 255) ** gamma * exposure * np.array(cast)
+    return np.rint(255 * levels.clip(0, 1)).astype(np.uint8)[None]
+
+
+def random_object(size: int, rng: np.random.Generator) -> Image:
+    """The alpha of something without a name that stands before people: uint8 ``[size, size]``, a polygon."""
+    corners = int(rng.integers(3, 8))
+    angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
+    radii = size * rng.uniform(0.08, 0.35) * rng.uniform(0.6, 1.4, corners)
+    points = rng.uniform(0, size, 2) + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    alpha = np.zeros((size, size), np.uint8)
+    fraction = 4  # binary digits after the point
+    cv2.fillPoly(alpha, [np.rint(points * 2**fraction).astype(np.int32)], 255, cv2.LINE_AA, fraction)
+    return alpha
 
 
 def _reduce(image: Image, across: int, down: int) -> Image:

@@ -1,7 +1,8 @@
-"""Fixed lists of foreground x background that scores can be compared on."""
+"""Fixed lists of pictures that scores can be compared on: foreground x background, and photos with masks."""
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,14 +13,39 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sdnet_pl.data.composition import composite_uint8, cover
-from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource
+from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, PhotoSource
 from sdnet_pl.data.training import to_tensor
 from sdnet_pl.data.trimap import EVALUATION_KERNEL, evaluation_trimap
 from sdnet_pl.errors import InputError
 
 
+class Benchmark(Dataset[dict[str, Tensor]], ABC):
+    """Pictures with their alpha in an order that is fixed, and a hash of all that their pixels depend on."""
+
+    @property
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """Everything that the pixels depend on: the rules and the list with a sha256 of every picture."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many pictures are scored."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """``image`` uint8 ``[3, H, W]``, ``alpha`` and ``trimap`` uint8 ``[1, H, W]``, ``padding`` bool.
+
+        An index at or beyond the list's end wraps around and is marked as padding.
+        """
+
+    @cached_property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that stand beside every score: two scores compare only where they agree."""
+        return hashlib.sha256(json.dumps(self.description, sort_keys=True).encode()).hexdigest()[:12]
+
+
 @dataclass
-class Benchmark(Dataset[dict[str, Tensor]]):
+class CompositeBenchmark(Benchmark):
     """Each of a source's foregrounds over a fixed choice of backgrounds.
 
     Args:
@@ -43,8 +69,7 @@ class Benchmark(Dataset[dict[str, Tensor]]):
                 f"backgrounds_per_foreground is {self.backgrounds_per_foreground}; it must lie between 1 and the "
                 f"number of backgrounds, {len(self.backgrounds)}, since no composite may come twice."
             )
-        if self.size is not None and self.size < 32:
-            raise InputError(f"The benchmark's size is {self.size}; the network takes sides of at least 32 pixels.")
+        _require_size(self.size)
 
     @cached_property
     def pairs(self) -> list[tuple[int, int]]:
@@ -58,7 +83,6 @@ class Benchmark(Dataset[dict[str, Tensor]]):
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """Everything that the pixels depend on: the rules and the list with a sha256 of every picture."""
         foregrounds = {i: self.foregrounds.fingerprint(i) for i in {i for i, _ in self.pairs}}
         backgrounds = {j: self.backgrounds.fingerprint(j) for j in {j for _, j in self.pairs}}
         return {
@@ -66,31 +90,68 @@ class Benchmark(Dataset[dict[str, Tensor]]):
             "pairs": [{"foreground": foregrounds[i], "background": backgrounds[j]} for i, j in self.pairs],
         }
 
-    @cached_property
-    def hash(self) -> str:
-        """Twelve hexadecimal digits that stand beside every score: two scores compare only where they agree."""
-        return hashlib.sha256(json.dumps(self.description, sort_keys=True).encode()).hexdigest()[:12]
-
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``image`` uint8 ``[3, H, W]``, ``alpha`` and ``trimap`` uint8 ``[1, H, W]``, ``padding`` bool.
-
-        An index at or beyond the list's end wraps around and is marked as padding.
-        """
         i, j = self.pairs[index % len(self)]
-        foreground = self.foregrounds.load(i)
-        height, width = foreground.alpha.shape
-        if self.size is not None and self.size < max(height, width):
-            scale = self.size / max(height, width)
-            shape = max(32, round(width * scale)), max(32, round(height * scale))
-            reduced = (cv2.resize(x, shape, interpolation=cv2.INTER_AREA) for x in foreground)
-            foreground = Foreground(*(np.asarray(x, np.uint8) for x in reduced))
+        foreground = Foreground(*_reduced(self.size, *self.foregrounds.load(i)))
         image = composite_uint8(foreground, cover(self.backgrounds.load(j), *foreground.alpha.shape))
+        return _item(image, foreground.alpha, evaluation_trimap(foreground.alpha), index >= len(self))
+
+
+@dataclass
+class PhotoBenchmark(Benchmark):
+    """Photos with masks that are not trained on. Masks err at the edge: where they do is no unknown region to score.
+
+    Args:
+        photos: The photos; where their trimap is unknown, alpha counts as 0.
+        size: The longer side of a picture in pixels, reduced by area where the photo is larger; none keeps its own.
+    """
+
+    photos: PhotoSource
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        _require_size(self.size)
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
         return {
-            "image": to_tensor(image),
-            "alpha": to_tensor(foreground.alpha),
-            "trimap": to_tensor(evaluation_trimap(foreground.alpha)),
-            "padding": to_tensor(np.array([[index >= len(self)]])),
+            "rules": {"version": 1, "size": self.size},
+            "photos": [self.photos.fingerprint(i) for i in range(len(self.photos))],
         }
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        photo, trimap = self.photos.load(index % len(self))
+        photo, mask = _reduced(self.size, photo, np.where(trimap == 255, trimap, 0))
+        mask = np.where(mask < 128, np.uint8(0), np.uint8(255))
+        return _item(photo, mask, mask, index >= len(self))
+
+
+def _require_size(size: int | None) -> None:
+    if size is not None and size < 32:
+        raise InputError(f"The benchmark's size is {size}; the network takes sides of at least 32 pixels.")
+
+
+def _reduced(size: int | None, color: Image, alpha: Image) -> tuple[Image, Image]:
+    """Both with their longer side at ``size`` where it is larger."""
+    height, width = alpha.shape
+    if size is None or size >= max(height, width):
+        return color, alpha
+    scale = size / max(height, width)
+    shape = max(32, round(width * scale)), max(32, round(height * scale))
+    color, alpha = (np.asarray(cv2.resize(x, shape, interpolation=cv2.INTER_AREA), np.uint8) for x in (color, alpha))
+    return color, alpha
+
+
+def _item(image: Image, alpha: Image, trimap: Image, padding: bool) -> dict[str, Tensor]:
+    return {
+        "image": to_tensor(image),
+        "alpha": to_tensor(alpha),
+        "trimap": to_tensor(trimap),
+        "padding": to_tensor(np.array([[padding]])),
+    }

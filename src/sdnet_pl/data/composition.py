@@ -39,6 +39,22 @@ def merge_foregrounds(front: Foreground, back: Foreground) -> Foreground:
     return Foreground(_to_uint8(color), _to_uint8(255 * alpha[..., 0]))
 
 
+def hide_behind(front: Foreground, foreground: Foreground, background: Image) -> tuple[Foreground, Image]:
+    """Puts an object before a person: the foreground and the background that composite to the picture of all three.
+
+    The object is no part of the foreground but of what stands around it: α' = (1 − α_front)α, and B' is the object
+    over the old background.
+
+    Args:
+        front: The object, of the person's size.
+        foreground: The person.
+        background: B, uint8 ``[H, W, 3]``.
+    """
+    around = merge_foregrounds(front, Foreground(background, 255 - foreground.alpha))
+    visible = around.alpha[..., None] > 0
+    return Foreground(foreground.color, 255 - around.alpha), np.where(visible, around.color, background)
+
+
 def merge_float(
     color1: NDArray[np.floating],
     alpha1: NDArray[np.floating],

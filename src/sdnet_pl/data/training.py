@@ -1,7 +1,7 @@
 """The training set: numbered samples, each a pure function of the seed and its number."""
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -9,12 +9,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
-from sdnet_pl.data.augment import Augmentation
-from sdnet_pl.data.composition import merge_foregrounds
-from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image
+from sdnet_pl.data.augment import Augmentation, random_object, random_tone
+from sdnet_pl.data.composition import hide_behind, merge_foregrounds
+from sdnet_pl.data.sources.base import (
+    BackgroundSource,
+    Foreground,
+    ForegroundSource,
+    Image,
+    MaskedPhoto,
+    PhotoSource,
+)
 from sdnet_pl.data.trimap import random_trimap
 
-Source = TypeVar("Source", ForegroundSource, BackgroundSource)
+Source = TypeVar("Source", ForegroundSource, BackgroundSource, PhotoSource)
 
 
 def to_tensor(image: Image) -> Tensor:
@@ -35,22 +42,41 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
     Args:
         foregrounds: Sources of people; one is drawn from in proportion to its length.
         backgrounds: Sources of backgrounds, likewise.
-        size: Side of the crop in pixels.
+        size: Side of the crop in pixels, or a function that gives it for a sample's number.
         seed: Seed of everything random.
-        second_person: Probability of a second foreground behind the first, merged exactly.
+        photos: Sources of photos with masks, likewise.
+        photo: Probability that a sample is a photo and no composite (0 without photos).
+        no_person: Probability of a composite that shows its background alone.
+        second_person: Probability of a second foreground behind the first, merged exactly, and of a third behind it.
+        whole_person: Probability of a person in the middle and large, as portraits show people.
+        object_in_front: Probability of an object before the people, which is no part of them.
+        tone: Probability of another light on the whole scene: exposure, colour cast, gamma.
+        cache: Keeps every decoded picture in memory; endless sources then repeat themselves every round.
     """
 
     def __init__(
         self,
         foregrounds: Sequence[ForegroundSource],
         backgrounds: Sequence[BackgroundSource],
-        size: int,
+        size: int | Callable[[int], int],
         seed: int,
+        *,
+        photos: Sequence[PhotoSource] = (),
+        photo: float = 0.0,
+        no_person: float = 0.0,
         second_person: float = 0.0,
+        whole_person: float = 0.0,
+        object_in_front: float = 0.0,
+        tone: float = 0.0,
+        cache: bool = False,
     ) -> None:
-        self.foregrounds, self.backgrounds = foregrounds, backgrounds
-        self.seed, self.second_person = seed, second_person
-        self.augmentation = Augmentation(size)
+        self.foregrounds, self.backgrounds, self.photos = foregrounds, backgrounds, photos
+        self.size, self.seed = size, seed
+        self.photo = photo if photos else 0.0
+        self.no_person, self.second_person, self.whole_person = no_person, second_person, whole_person
+        self.object_in_front, self.tone = object_in_front, tone
+        self.cached: dict[tuple[int, int], Any] | None = {} if cache else None
+        self.augmentation = Augmentation(self._size_of(0), whole_person)
         self._order: tuple[int, np.ndarray] | None = None
 
     def __len__(self) -> int:
@@ -59,28 +85,71 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         """``foreground`` and ``background`` uint8 ``[3, S, S]``, ``alpha`` and ``trimap`` uint8 ``[1, S, S]``, and
-        ``seed``, int64, for what the device still draws."""
+        ``seed``, int64, for what the device still draws.
+
+        Where photos are drawn from, also ``known``, uint8 ``[1, S, S]``: 255 where alpha is certain, 0 where a photo's
+        mask cannot tell. A photo is its own foreground and background.
+        """
         rng = np.random.default_rng([self.seed, 1, number])
+        if self.augmentation.size != self._size_of(number):
+            self.augmentation = Augmentation(self._size_of(number), self.whole_person)
         round_, position = divmod(number, len(self))
-        foreground = self._foreground(int(self._shuffled(round_)[position]), round_, rng)
-        if rng.random() < self.second_person:
-            other = self._foreground(int(rng.integers(len(self))), round_, rng)
-            foreground = merge_foregrounds(foreground, other)
-        source, index = _locate(self.backgrounds, int(rng.integers(sum(map(len, self.backgrounds)))))
-        background = source.load(index + round_ * len(source))
-        background = self.augmentation.augment_background(background, _draw_seed(rng))
-        return {
+        known = np.full((self.augmentation.size, self.augmentation.size), 255, np.uint8)
+        if _happens(self.photo, rng):
+            photo, trimap = self._photo(rng)
+            known[(trimap > 0) & (trimap < 255)] = 0
+            foreground, background = Foreground(photo, np.where(trimap == 255, trimap, 0)), photo
+        else:
+            foreground = self._foreground(int(self._shuffled(round_)[position]), round_, rng)
+            for _ in range(2):
+                if not _happens(self.second_person, rng):
+                    break
+                other = self._foreground(int(rng.integers(len(self))), round_, rng)
+                foreground = merge_foregrounds(foreground, other)
+            if _happens(self.no_person, rng):
+                foreground = Foreground(foreground.color, np.zeros_like(foreground.alpha))
+            background = self._background(round_, rng)
+            if _happens(self.object_in_front, rng):
+                texture = self._background(round_, rng)
+                foreground, background = hide_behind(
+                    Foreground(texture, random_object(self.augmentation.size, rng)), foreground, background
+                )
+        if _happens(self.tone, rng):
+            tone = random_tone(rng)
+            foreground = Foreground(np.asarray(cv2.LUT(foreground.color, tone), np.uint8), foreground.alpha)
+            background = np.asarray(cv2.LUT(background, tone), np.uint8)
+        sample = {
             "foreground": to_tensor(foreground.color),
             "alpha": to_tensor(foreground.alpha),
             "background": to_tensor(background),
             "trimap": to_tensor(random_trimap(foreground.alpha, rng)),
             "seed": torch.tensor(_draw_seed(rng)),
         }
+        return sample | {"known": to_tensor(known)} if self.photo else sample
+
+    def _size_of(self, number: int) -> int:
+        return self.size(number) if callable(self.size) else self.size
 
     def _foreground(self, number: int, round_: int, rng: np.random.Generator) -> Foreground:
-        source, index = _locate(self.foregrounds, number)
         # Folders wrap around; endless sources draw somebody new in every round.
-        return self.augmentation.augment_foreground(source.load(index + round_ * len(source)), _draw_seed(rng))
+        return self.augmentation.augment_foreground(self._load(self.foregrounds, number, round_), _draw_seed(rng))
+
+    def _background(self, round_: int, rng: np.random.Generator) -> Image:
+        number = int(rng.integers(sum(map(len, self.backgrounds))))
+        return self.augmentation.augment_background(self._load(self.backgrounds, number, round_), _draw_seed(rng))
+
+    def _photo(self, rng: np.random.Generator) -> MaskedPhoto:
+        number = int(rng.integers(sum(map(len, self.photos))))
+        return self.augmentation.augment_photo(self._load(self.photos, number, 0), _draw_seed(rng))
+
+    def _load(self, sources: Sequence[Any], number: int, round_: int) -> Any:
+        source, index = _locate(sources, number)
+        if self.cached is None:
+            return source.load(index + round_ * len(source))
+        key = id(source), index
+        if key not in self.cached:
+            self.cached[key] = source.load(index)
+        return self.cached[key]
 
     def _shuffled(self, round_: int) -> np.ndarray:
         if self._order is None or self._order[0] != round_:
@@ -112,6 +181,11 @@ class EvaluationSampler(DistributedSampler[int]):
     def __init__(self, length: int, rank: int = 0, world_size: int = 1) -> None:
         padded = -(-length // world_size) * world_size
         super().__init__(range(padded), num_replicas=world_size, rank=rank, shuffle=False)  # type: ignore[arg-type]
+
+
+def _happens(probability: float, rng: np.random.Generator) -> bool:
+    # What never happens draws nothing: the samples of a seed do not change when a possibility is added.
+    return probability > 0 and rng.random() < probability
 
 
 def _locate(sources: Sequence[Source], number: int) -> tuple[Source, int]:

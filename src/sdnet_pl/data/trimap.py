@@ -39,9 +39,22 @@ def random_trimap(alpha: Image, rng: np.random.Generator) -> Image:
     """A trimap for training, its band up to a tenth of the picture wide, up to half of it on either side."""
     widest = max(3, max(alpha.shape) // 10)
     foreground_kernel, background_kernel = rng.integers(1, widest + 1, size=2)
-    # Distances cost the same for every width, and wide ellipses several times as much; the bands differ by a pixel.
+    return banded_trimap(alpha, (foreground_kernel - 1) / 2, (background_kernel - 1) / 2)
+
+
+def banded_trimap(alpha: Image, foreground_band: float, background_band: float) -> Image:
+    """Unknown is what is neither 0 nor 255, and what lies within a distance in pixels of that or of the other.
+
+    Distances cost the same for every width, and the wide ellipses of :func:`trimap_from_alpha` several times as much;
+    the bands differ by a pixel.
+
+    Args:
+        alpha: uint8 ``[H, W]``.
+        foreground_band: Width of the band within {α = 1}.
+        background_band: Width of the band within {α = 0}.
+    """
     trimap = np.full(alpha.shape, 128, np.uint8)
-    for value, kernel in ((255, foreground_kernel), (0, background_kernel)):
+    for value, band in ((255, foreground_band), (0, background_band)):
         inside = np.asarray(alpha == value, np.uint8)
-        trimap[cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5) > (kernel - 1) / 2] = value
+        trimap[cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5) > band] = value
     return trimap

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 # Resolved on first use: the command line's help must not pay for importing torch.
-_HOME = {"MattePredictor": "predictor", "load_checkpoint": "checkpoint"}
+_HOME = {"MattePredictor": "predictor", "load_pretrained": "weights", "load_weights": "weights"}
 __all__ = list(_HOME)
 
 

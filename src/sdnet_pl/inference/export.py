@@ -1,4 +1,4 @@
-"""The command ``sdnet-pl export``: a checkpoint as one ONNX file, checked against PyTorch."""
+"""The command ``sdnet-pl export``: a trained network as one file, ONNX (checked against PyTorch) or weights alone."""
 
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
@@ -10,12 +10,14 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.shipped import DEFAULT, HELP, locate
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+WEIGHTS_SUFFIX = ".safetensors"
 PRECISIONS = ("fp32", "fp16", "int8")
 # Where int8 is faster than fp32 on a CPU, as measured with ONNX Runtime; sdnet-tiny's few channels do not pay for it.
 INT8_PRESETS = ("sdnet", "sdnet-fast")
@@ -25,15 +27,18 @@ PICTURES = 16
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("output", type=Path, metavar="MODEL.onnx", help="the file to write")
     parser.add_argument(
-        "--weights", type=Path, required=True, metavar="CKPT", help="the checkpoint of a trained network"
+        "output",
+        type=Path,
+        metavar="FILE",
+        help="the file to write: MODEL.onnx, or MODEL.safetensors for weights that this package reads (fp16)",
     )
+    parser.add_argument("--weights", default=DEFAULT, metavar="WEIGHTS", help=HELP)
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        default="fp32",
-        help="fp32 (default); fp16: half the size, takes and returns float16, for GPUs; int8: faster on CPUs",
+        help="of an ONNX file: fp32 (default); fp16: half the size, takes and returns float16, for GPUs; int8: faster "
+        "on CPUs",
     )
     parser.add_argument(
         "--calibration",
@@ -49,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the ONNX file and print how far its alphas are from PyTorch's.
+    """Write the file; of ONNX print how far its alphas are from PyTorch's.
 
     Every path is checked before the network is loaded.
 
@@ -61,38 +66,45 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         InputError: a path is wrong, a package is missing, the preset has no int8 form, or the file that was written
-            does not give PyTorch's alphas; then nothing is left at ``MODEL.onnx``.
+            does not give PyTorch's alphas; then nothing is left at ``FILE``.
     """
     _check(args)
 
-    from sdnet_pl.inference.checkpoint import architecture, network, read_checkpoint
+    from sdnet_pl.inference.weights import read_weights, write_weights
+
+    trained = read_weights(args.weights)
+    licence = args.licence or "not recorded; it follows the licences of the training data"
+    if args.output.suffix == WEIGHTS_SUFFIX:
+        write_weights(trained, args.output, {"licence": licence})
+        print(f"{args.output}: {trained.preset}, {args.output.stat().st_size / 1e6:.2f} MB")
+        return 0
+
     from sdnet_pl.inference.onnx_file import write_onnx
 
-    checkpoint = read_checkpoint(args.weights)
-    found, size = architecture(checkpoint), int(checkpoint["training_size"])
-    if args.precision == "int8" and found["preset"] not in INT8_PRESETS:
+    precision, size = args.precision or "fp32", trained.training_size
+    if precision == "int8" and trained.preset not in INT8_PRESETS:
         raise InputError(
-            f"{args.weights} holds the preset {found['preset']!r}, which is slower in int8 than in fp32; export it "
+            f"{args.weights} holds the preset {trained.preset!r}, which is slower in int8 than in fp32; export it "
             f"with --precision fp32 (int8 is for {', '.join(INT8_PRESETS)})."
         )
-    if args.calibration and found["trimap"]:
+    if args.calibration and trained.trimap:
         raise InputError(
             f"{args.weights} holds a network that needs a trimap beside each photo, and {args.calibration} holds "
             "photos alone; leave out --calibration."
         )
-    model = network(checkpoint, args.weights)
+    model = trained.build()
     _say("reading pictures to compare on")
     pictures = from_folder(args.calibration, size) if args.calibration else built_in(size, model.trimap)
     properties = {
-        "preset": found["preset"],
-        "network": json.dumps(found["network"]),
+        "preset": trained.preset,
+        "network": json.dumps(trained.network),
         "training_size": str(size),
-        "weights_licence": args.licence or "not recorded; it follows the licences of the training data",
+        "weights_licence": licence,
     }
-    _say(f"tracing {found['preset']} and writing {args.precision}; this takes a minute")
-    difference = write_onnx(model, args.output, args.precision, pictures, properties)
+    _say(f"tracing {trained.preset} and writing {precision}; this takes a minute")
+    difference = write_onnx(model, args.output, precision, pictures, properties)
     print(
-        f"{args.output}: {found['preset']}, {args.precision}, {args.output.stat().st_size / 2**20:.1f} MiB; alpha "
+        f"{args.output}: {trained.preset}, {precision}, {args.output.stat().st_size / 2**20:.1f} MiB; alpha "
         f"against PyTorch over {len(pictures)} pictures: mean error {difference.mean:.1e}, largest "
         f"{difference.largest:.1e}"
     )
@@ -149,16 +161,17 @@ def built_in(size: int, trimap: bool) -> "list[NDArray[np.float32]]":
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.output.suffix != ".onnx":
-        raise InputError(f"{args.output} does not end in .onnx; give a name that does.")
+    if args.output.suffix not in (".onnx", WEIGHTS_SUFFIX):
+        raise InputError(f"{args.output} does not end in .onnx or {WEIGHTS_SUFFIX}; give a name that does.")
     if args.output.is_dir():
         raise InputError(f"{args.output} is a folder; give the name of a file.")
     if args.output.exists() and not args.overwrite:
         raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another name.")
-    if not args.weights.is_file():
-        raise InputError(f"{args.weights} is no file; give the best.ckpt or last.ckpt of a run with --weights.")
+    locate(args.weights)
+    if args.output.suffix == WEIGHTS_SUFFIX and (args.precision or args.calibration):
+        raise InputError("--precision and --calibration are for ONNX files; weights are kept in fp16: leave them out.")
     missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing:
+    if missing and args.output.suffix == ".onnx":
         raise InputError(f"export needs {', '.join(missing)}; install with: pip install 'sdnet_pl[export]'.")
     if args.calibration:
         from sdnet_pl.data.pictures import list_pictures

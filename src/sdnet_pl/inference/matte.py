@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.shipped import DEFAULT, HELP, locate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="where to write one RGBA PNG for each photo"
     )
-    parser.add_argument(
-        "--weights", type=Path, required=True, metavar="CKPT", help="the checkpoint of a trained network"
-    )
+    parser.add_argument("--weights", default=DEFAULT, metavar="WEIGHTS", help=HELP)
     parser.add_argument(
         "--size",
         type=int,
@@ -48,15 +47,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a path, the size or the device is wrong, or the output cannot be written.
     """
-    if not args.weights.is_file():
-        raise InputError(f"{args.weights} is no file; give the best.ckpt or last.ckpt of a run with --weights.")
+    locate(args.weights)
     jobs = plan(args.photos, args.output, args.overwrite)
 
     from tqdm import tqdm
 
     from sdnet_pl.data.pictures import read_rgb, write_png
-    from sdnet_pl.inference.checkpoint import load_checkpoint
     from sdnet_pl.inference.predictor import MattePredictor, check_size, choose_device
+    from sdnet_pl.inference.weights import load_weights
 
     device = choose_device(args.device)
     if args.size is not None:
@@ -65,10 +63,11 @@ def run(args: argparse.Namespace) -> int:
         args.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(args.output, error) from error
-    model, trained_size = load_checkpoint(args.weights)
+    model, trained_size = load_weights(args.weights)
     if getattr(model, "trimap", False):
         raise InputError(
-            f"{args.weights} holds a network that needs a trimap beside each photo; give one trained without trimaps."
+            f"{args.weights} holds a network that needs a trimap beside each photo; give one trained without trimaps, "
+            f"such as {DEFAULT}."
         )
     predictor = MattePredictor(model, args.size or trained_size, str(device))
 

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.checkpoint import architecture, read_checkpoint
+from sdnet_pl.inference.weights import architecture, read_checkpoint
 from sdnet_pl.lit.callbacks import Panels, PredictionWriter, RunReport, SaveRunConfig
 from sdnet_pl.lit.module import HEADLINE, SDNetModule
 
@@ -60,9 +60,12 @@ class SDNetCLI(LightningCLI):
         config = self._command()
         path = config.get("ckpt_path")
         if not path:
-            if self.config.subcommand == "fit":
+            if self.config.subcommand == "fit" or config.model.weights:
                 return
-            raise InputError(f"{self.config.subcommand} needs a trained network; name one: --ckpt_path RUN/best.ckpt.")
+            raise InputError(
+                f"{self.config.subcommand} needs a trained network; name one: --ckpt_path RUN/best.ckpt, or "
+                "--model.weights NAME for one that ships."
+            )
         checkpoint = read_checkpoint(path)
         if self.config.subcommand == "fit" and not checkpoint.get("optimizer_states"):
             raise InputError(f"{path} holds weights alone, and a fit cannot go on from it; give another checkpoint.")
@@ -153,8 +156,12 @@ def _refuse_used(run_dir: Path) -> None:
         )
 
 
-def run(arguments: Sequence[str]) -> None:
+def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> None:
     """Runs ``fit``, ``validate``, ``test`` or ``predict`` with its arguments.
+
+    Args:
+        arguments: The command and its options.
+        module: What is trained: a subclass may hold another network.
 
     Raises:
         InputError: For input that the user can mend.
@@ -172,7 +179,7 @@ def run(arguments: Sequence[str]) -> None:
     sys.argv = [argv[0], *arguments]  # what a DDP run starts its other processes with
     try:
         cli = SDNetCLI(
-            SDNetModule,
+            module,
             MattingDataModule,
             save_config_callback=SaveRunConfig,
             seed_everything_default=0,

@@ -14,6 +14,8 @@ from torch import Tensor
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor
+from sdnet_pl.inference.weights import read_weights, start_from
+from sdnet_pl.lit.optimizer import Muon
 from sdnet_pl.losses import Distillation, MattingObjective
 from sdnet_pl.metrics import BenchmarkMetrics
 from sdnet_pl.nn import SDNet, SideOutputs, create_model
@@ -34,6 +36,8 @@ class SDNetModule(LightningModule):
     Args:
         preset: A network of ``sdnet_pl.nn.PRESETS``.
         trimap: Gives the network a trimap as fourth channel.
+        weights: Trained weights to start from, of the same preset: a name that ships, a checkpoint of another run, or
+            a file of ``sdnet-pl export``. A network with a trimap may start from one without.
         network: Constructor arguments of ``SDNet`` that replace the preset's, for example ``{ampa: false}``.
         distillation: Which side output teaches which: none, best_teacher, dense or transitive (Table 5).
         l1_weight: Weight of L_l1.
@@ -41,6 +45,8 @@ class SDNetModule(LightningModule):
         composition_weight: Weight of L_c.
         aux_weight: λ_aux, the weight of the side outputs' losses.
         distillation_weight: λ_sd, the weight of self-distillation.
+        optimizer: ``adam`` (the paper's) or ``muon``, which learns more from as many samples; see
+            :class:`sdnet_pl.lit.optimizer.Muon`. Its steps are ten times ``lr`` long.
         lr: Learning rate of Adam.
         schedule: ``steps`` (x 0.1 at each milestone, as the paper) or ``cosine`` (to zero at the end of training).
         milestones: Epochs of ``steps``.
@@ -54,12 +60,14 @@ class SDNetModule(LightningModule):
         preset: str = "sdnet",
         trimap: bool = False,
         network: dict[str, Any] | None = None,
+        weights: str | None = None,
         distillation: Distillation = "best_teacher",
         l1_weight: float = 1.0,
         laplacian_weight: float = 1.0,
         composition_weight: float = 1.0,
         aux_weight: float = 1.0,
         distillation_weight: float = 1.0,
+        optimizer: Literal["adam", "muon"] = "adam",
         lr: float = 1e-4,
         schedule: Literal["steps", "cosine"] = "steps",
         milestones: Sequence[int] = (75, 100),
@@ -74,16 +82,20 @@ class SDNetModule(LightningModule):
         if warmup_steps < 0:
             raise InputError(f"model.warmup_steps is {warmup_steps}; it must be at least 0.")
         self.model = create_model(preset, trimap=trimap, **(network or {}))
+        if weights is not None:
+            start_from(self.model, read_weights(weights))
         # A fifth to a quarter faster on a CPU, and what half precision wants on a GPU.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.compiled = compile
         self.objective = MattingObjective(
             distillation, l1_weight, laplacian_weight, composition_weight, aux_weight, distillation_weight
         )
-        self.lr, self.schedule, self.milestones, self.warmup_steps = lr, schedule, milestones, warmup_steps
+        self.optimizer, self.lr, self.schedule = optimizer, lr, schedule
+        self.milestones, self.warmup_steps = milestones, warmup_steps
         self.metrics: dict[str, dict[str, BenchmarkMetrics]] = {"val": {}, "test": {}}
         self.training_size: int | None = None  # of the loaded checkpoint
         self.scores: dict[str, dict[str, float]] = {}
+        self.skipped_steps = 0
 
     @property
     def data(self) -> MattingDataModule:
@@ -119,11 +131,20 @@ class SDNetModule(LightningModule):
             batch["alpha"],
             batch["foreground"],
             batch["background"],
+            batch.get("known"),
         )
         self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
         self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         self.log("loss", terms["total"].detach(), prog_bar=True, logger=False)
         return terms["total"]
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        if not torch.nn.utils.get_total_norm(gradients).isfinite():
+            self.zero_grad(set_to_none=True)  # an optimiser leaves parameters without a gradient as they are
+            self.skipped_steps += 1
+            rank_zero_warn(f"A gradient is not finite: step {self.global_step} is skipped.")
+        self.log("train/skipped_steps", float(self.skipped_steps))
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         return self._evaluation_step("val", batch, dataloader_idx)
@@ -147,7 +168,11 @@ class SDNetModule(LightningModule):
         return {"name": batch["name"], "alpha": self.predictor.alpha(batch["photo"].cpu().numpy())}
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
+        optimizer: torch.optim.Optimizer
+        if self.optimizer == "muon":
+            optimizer = Muon(self.parameters(), lr=self.lr, muon_lr=10 * self.lr)
+        else:
+            optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
         self.trainer.fit_loop.setup_data()  # before it the number of batches may be unknown
         if math.isinf(self.trainer.num_training_batches):
             raise InputError("An epoch has no batch to train on; raise trainer.limit_train_batches.")
@@ -176,7 +201,8 @@ class SDNetModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # The photo sizes that the network has learned; `matte` scales to it.
-        checkpoint["training_size"] = self.data.size
+        checkpoint["training_size"] = self.data.size_in_epoch(self.trainer.current_epoch)
+        checkpoint["skipped_steps"] = self.skipped_steps
         # Subnormal weights slow a CPU down. In place, so that a run that goes on has the same weights as a resumed one.
         for state in ("state_dict", "current_model_state"):
             for value in checkpoint.get(state, {}).values():
@@ -185,6 +211,7 @@ class SDNetModule(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.training_size = checkpoint["training_size"]
+        self.skipped_steps = checkpoint.get("skipped_steps", 0)
 
     def network_input(self, batch: dict[str, Tensor]) -> Tensor:
         """What the network sees of a batch, ``[B, 3 or 4, H, W]`` in channels_last."""

@@ -53,6 +53,7 @@ class MattingObjective(nn.Module):
         target: Tensor,
         foreground: Tensor,
         background: Tensor,
+        known: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """All terms by name.
 
@@ -62,6 +63,8 @@ class MattingObjective(nn.Module):
             target: The true alpha, ``[B, 1, H, W]`` in [0, 1].
             foreground: F, ``[B, 3, H, W]`` in [0, 1].
             background: B, likewise.
+            known: 1 where the true alpha is certain and 0 where it is not, ``[B, 1, H, W]``; there no alpha is wrong,
+                and self-distillation alone teaches. None: certain everywhere.
 
         Returns:
             Scalars, unweighted: ``l1``, ``laplacian``, ``composition`` of the alpha; the same with ``aux{i}_``
@@ -80,6 +83,8 @@ class MattingObjective(nn.Module):
             predictions[f"aux{i}_"] = full_size
         # All predictions at once: a fourth of the kernels to launch.
         differences = torch.stack(list(predictions.values())) - target
+        if known is not None:
+            differences = differences * known
         distance = differences.abs()
         # With I = αF + (1 − α)B, L_c is mean|α̂ − α||F − B|, and the colours are read once for all predictions.
         contrast = (foreground - background).abs().mean(dim=1, keepdim=True)

@@ -5,11 +5,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdnet_pl.metrics.functional import SCORES, alpha_histogram, constant_matte, reduce_errors
+from sdnet_pl.metrics.functional import (
+    SCORES,
+    alpha_histogram,
+    constant_matte,
+    intersection_over_union,
+    reduce_errors,
+)
 from sdnet_pl.metrics.levels import quantise
 from sdnet_pl.metrics.matting import STATE_DTYPE, ImageMeans
 
-QUICK_SCORES = ("mad_whole", "mse_whole", "sad_whole", "sad_unknown", "mse_unknown")
+QUICK_SCORES = ("mad_whole", "mse_whole", "sad_whole", "sad_unknown", "mse_unknown", "iou_whole")
 FULL_SCORES = (
     *QUICK_SCORES,
     "gradient_whole",
@@ -26,6 +32,7 @@ METRIC_LABELS: dict[str, tuple[str, float]] = {
     "sad_whole": ("SAD/1000 (whole image)", 1.0),
     "sad_unknown": ("SAD/1000 (unknown region)", 1.0),
     "mse_unknown": ("MSE×1000 (unknown region)", 1000.0),
+    "iou_whole": ("IoU of alpha >= 0.5 (whole image)", 1.0),
     "gradient_whole": ("Grad/1000 (whole image)", 1.0),
     "gradient_unknown": ("Grad/1000 (unknown region)", 1.0),
     "connectivity_whole": ("Conn/1000 (whole image)", 1.0),
@@ -36,7 +43,7 @@ METRIC_LABELS: dict[str, tuple[str, float]] = {
 class BenchmarkMetrics(ImageMeans):
     """The scores of one benchmark.
 
-    Means over images of MAD, MSE and SAD on the whole image and of SAD and MSE on the unknown region, beside the
+    Means over images of MAD, MSE, SAD and IoU on the whole image and of SAD and MSE on the unknown region, beside the
     zero line of a constant matte at the mean alpha. A metric of torchmetrics with one state for all scores, so that it
     is checked once a batch and synchronised once an epoch.
 
@@ -74,7 +81,7 @@ class BenchmarkMetrics(ImageMeans):
             InputError: for a wrong shape, dtype, range or trimap code.
         """
         levels = quantise(pred, target, trimap)
-        wanted = [name.rsplit("_", 1) for name in self.score_names]
+        wanted = [name.rsplit("_", 1) for name in self.score_names if name != "iou_whole"]
         # MAD and SAD share their map, and so do the two regions
         errors = {function: function(levels) for function in {SCORES[metric].errors for metric, _ in wanted}}
         values = [
@@ -83,6 +90,7 @@ class BenchmarkMetrics(ImageMeans):
             )
             for metric, region in wanted
         ]
+        values.insert(self.score_names.index("iou_whole"), intersection_over_union(levels))
         self._add(torch.stack(values))
         self.histogram = self.histogram + alpha_histogram(levels.target).to(self.histogram)
 

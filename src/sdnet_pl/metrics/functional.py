@@ -224,6 +224,27 @@ def reduce_errors(score: Score, errors: Tensor, region: Tensor | None) -> Tensor
     return value.where(pixels > 0, torch.nan)
 
 
+def intersection_over_union(levels: Levels) -> Tensor:
+    """How far the people agree: |A ∩ B| / |A ∪ B| of the pixels with alpha >= 0.5, for masks without a soft edge.
+
+    Args:
+        levels: of `quantise`; the trimap is ignored.
+
+    Returns:
+        `[B]` in [0, 1], float64 (float32 on MPS); 1 where neither shows anybody.
+
+    Example:
+        >>> import torch
+        >>> target = torch.tensor([1.0, 1.0, 0.0, 0.0]).view(1, 1, 2, 2)
+        >>> intersection_over_union(quantise(torch.tensor([0.6, 0.4, 0.3, 0.7]).view(1, 1, 2, 2), target)).item()
+        0.3333333333333333
+    """
+    pred, target = (x.flatten(1) >= 128 for x in (levels.pred, levels.target))
+    real = _real(pred.device)
+    union = (pred | target).sum(1).to(real)
+    return ((pred & target).sum(1).to(real) / union).where(union > 0, 1.0)
+
+
 def alpha_histogram(levels: Tensor) -> Tensor:
     """Sum over the images of a batch of the share of pixels at each level.
 

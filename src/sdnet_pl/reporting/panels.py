@@ -28,12 +28,13 @@ class PanelRow(NamedTuple):
 
 
 def panel_figure(rows: Sequence[PanelRow]) -> Figure:
-    """Input, predicted alpha, true alpha and the three side outputs, coarse last; every map on the scale 0 to 1."""
-    columns = ["input", "predicted α", "true α", "side output 2", "side output 3", "side output 4"]
+    """Input, predicted alpha, true alpha and the side outputs, coarse last; every map on the scale 0 to 1."""
+    sides = sorted(rows[0].side_outputs)
+    columns = ["input", "predicted α", "true α", *(f"side output {i}" for i in sides)]
     figure = Figure(figsize=(1.7 * len(columns), 1.75 * len(rows) + 0.5), dpi=110, layout="constrained")
     axes = figure.subplots(len(rows), len(columns), squeeze=False)
     for axis_row, row in zip(axes, rows, strict=True):
-        maps = [row.image, row.alpha, row.target, *(row.side_outputs[i] for i in (2, 3, 4))]
+        maps = [row.image, row.alpha, row.target, *(row.side_outputs[i] for i in sides)]
         for axis, values in zip(axis_row, maps, strict=True):
             array = values.detach().float().cpu().numpy().transpose(1, 2, 0).squeeze()
             axis.imshow(array, cmap="gray", vmin=0, vmax=1, interpolation="nearest")

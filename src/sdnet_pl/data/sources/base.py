@@ -21,6 +21,18 @@ class Foreground(NamedTuple):
     alpha: Image
 
 
+class MaskedPhoto(NamedTuple):
+    """A photo of people in their surroundings, and where its mask can be relied on.
+
+    Attributes:
+        photo: uint8 ``[H, W, 3]``, RGB.
+        trimap: uint8 ``[H, W]``: 255 people, 0 everything else, 128 where the mask cannot tell.
+    """
+
+    photo: Image
+    trimap: Image
+
+
 class ForegroundSource(ABC):
     """People with their alpha. Pure: the same index gives the same pixels in every process and epoch."""
 
@@ -47,6 +59,22 @@ class BackgroundSource(ABC):
     @abstractmethod
     def load(self, index: int) -> Image:
         """The background number ``index`` >= 0: uint8 ``[H, W, 3]``, RGB."""
+
+    @abstractmethod
+    def fingerprint(self, index: int) -> str:
+        """A sha256 that changes whenever the pixels of ``load(index)`` do."""
+
+
+class PhotoSource(ABC):
+    """Photos of people with a mask. Pure in the same sense as :class:`ForegroundSource`."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many photos there are."""
+
+    @abstractmethod
+    def load(self, index: int) -> MaskedPhoto:
+        """The photo number ``index`` >= 0; folders wrap around at their end."""
 
     @abstractmethod
     def fingerprint(self, index: int) -> str:

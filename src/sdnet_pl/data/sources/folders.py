@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
+
 from sdnet_pl.data.foreground import extend_foreground
 from sdnet_pl.data.pictures import (
     list_pictures,
@@ -13,7 +15,15 @@ from sdnet_pl.data.pictures import (
     require_alpha,
     require_single_channel,
 )
-from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image
+from sdnet_pl.data.sources.base import (
+    BackgroundSource,
+    Foreground,
+    ForegroundSource,
+    Image,
+    MaskedPhoto,
+    PhotoSource,
+)
+from sdnet_pl.data.trimap import banded_trimap
 from sdnet_pl.errors import InputError
 
 
@@ -62,24 +72,7 @@ class PairFolder(ForegroundSource):
 
     def __init__(self, path: str, extended: bool = False) -> None:
         self.path, self.extended = path, extended
-        foregrounds, alphas = (_by_name(Path(path) / folder) for folder in ("fg", "alpha"))
-        alone = sorted(foregrounds.keys() ^ alphas.keys())
-        if alone:
-            shown = ", ".join(str(foregrounds.get(name) or alphas[name]) for name in alone[:3])
-            raise InputError(
-                f"{path} holds {len(alone)} file(s) without a partner ({shown}{', ...' if alone[3:] else ''}); "
-                "every picture in fg/ needs one of the same name in alpha/, and the other way round."
-            )
-        self.files = [(foregrounds[name], alphas[name]) for name in sorted(foregrounds)]
-        for foreground, alpha in self.files:
-            of_foreground, of_alpha = read_header(foreground), read_header(alpha)
-            require_single_channel(alpha, of_alpha.mode, of_alpha.has_alpha)
-            if of_foreground[:2] != of_alpha[:2]:
-                raise InputError(
-                    f"{foreground} is {of_foreground.width}×{of_foreground.height} pixels and {alpha} is "
-                    f"{of_alpha.width}×{of_alpha.height}; a foreground and its alpha must have one size: "
-                    "export them again from the same picture."
-                )
+        self.files = _pairs(Path(path), "fg", "alpha")
 
     def __len__(self) -> int:
         return len(self.files)
@@ -91,8 +84,7 @@ class PairFolder(ForegroundSource):
         return Foreground(color if self.extended else extend_foreground(color, alpha), alpha)
 
     def fingerprint(self, index: int) -> str:
-        foreground, alpha = self.files[index % len(self)]
-        return hashlib.sha256((_sha256(foreground) + _sha256(alpha)).encode()).hexdigest()
+        return _sha256_of_pair(*self.files[index % len(self)])
 
 
 class BackgroundFolder(BackgroundSource):
@@ -119,6 +111,66 @@ class BackgroundFolder(BackgroundSource):
         return _sha256(self.files[index % len(self)])
 
 
+class MaskFolder(PhotoSource):
+    """Photos in ``image/`` and binary masks of their people in ``mask/``: two files of one name.
+
+    Such masks show where people are and err at the edge, so that training on the edge would teach a network to cut
+    hair off: pixels within ``band`` of the mask's edge are unknown.
+
+    Args:
+        path: the folder that holds ``image/`` and ``mask/``; sub-folders of both are searched alike.
+        band: the distance from the edge up to which the mask is not relied on, relative to the photo's longer side.
+
+    Raises:
+        InputError: as :class:`PairFolder`, and :meth:`load` for a mask with a grey that is neither black nor white.
+    """
+
+    def __init__(self, path: str, band: float = 0.01) -> None:
+        if not 0 <= band < 0.5:
+            raise InputError(f"band is {band}; it is a share of the photo's longer side, from 0 to below 0.5.")
+        self.path, self.band = path, band
+        self.files = _pairs(Path(path), "image", "mask")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def load(self, index: int) -> MaskedPhoto:
+        photo, mask = self.files[index % len(self)]
+        people = read_alpha(mask)
+        if not np.isin(people, (0, 255)).all():
+            raise InputError(
+                f"{mask} holds greys, and a mask is black and white; a soft alpha belongs into alpha/ of a PairFolder."
+            )
+        band = self.band * max(people.shape)
+        return MaskedPhoto(read_rgb(photo), banded_trimap(people, band, band))
+
+    def fingerprint(self, index: int) -> str:
+        files = _sha256_of_pair(*self.files[index % len(self)])
+        return hashlib.sha256(f"{files} {self.band}".encode()).hexdigest()
+
+
+def _pairs(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
+    """The files of two folders by their common names, of equal sizes, those of the second with a single channel."""
+    named = [_by_name(path / folder) for folder in (pictures, alphas)]
+    alone = sorted(named[0].keys() ^ named[1].keys())
+    if alone:
+        shown = ", ".join(str(named[0].get(name) or named[1][name]) for name in alone[:3])
+        raise InputError(
+            f"{path} holds {len(alone)} file(s) without a partner ({shown}{', ...' if alone[3:] else ''}); "
+            f"every picture in {pictures}/ needs one of the same name in {alphas}/, and the other way round."
+        )
+    files = [(named[0][name], named[1][name]) for name in sorted(named[0])]
+    for picture, alpha in files:
+        of_picture, of_alpha = read_header(picture), read_header(alpha)
+        require_single_channel(alpha, of_alpha.mode, of_alpha.has_alpha)
+        if of_picture[:2] != of_alpha[:2]:
+            raise InputError(
+                f"{picture} is {of_picture.width}×{of_picture.height} pixels and {alpha} is "
+                f"{of_alpha.width}×{of_alpha.height}; both must have one size: export them again from the same picture."
+            )
+    return files
+
+
 def _by_name(folder: Path) -> dict[str, Path]:
     """The pictures of a folder by their path below it, without the suffix."""
     named: dict[str, Path] = {}
@@ -128,6 +180,10 @@ def _by_name(folder: Path) -> dict[str, Path]:
             raise InputError(f"{named[name]} and {file} have one name, so their partner is unclear; remove one.")
         named[name] = file
     return named
+
+
+def _sha256_of_pair(picture: Path, alpha: Path) -> str:
+    return hashlib.sha256((_sha256(picture) + _sha256(alpha)).encode()).hexdigest()
 
 
 def _sha256(file: Path) -> str:

@@ -1,0 +1,37 @@
+"""Which weights ship with the package, and where they lie. Imports nothing heavy."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from sdnet_pl.errors import InputError
+
+FOLDER = Path(str(files("sdnet_pl"))) / "weights"
+DEFAULT = "sdnet-fast"
+# Of the commands' option --weights
+HELP = (
+    f"the network: a name that ships (default: {DEFAULT}), a checkpoint of a run, or a .safetensors file of "
+    "`sdnet-pl export`"
+)
+
+
+def shipped() -> dict[str, str]:
+    """The sha256 of each file of weights that ships, by name: a preset, with ``-trimap`` behind for one that takes a
+    trimap."""
+    lines = (FOLDER / "SHA256SUMS").read_text().splitlines()
+    return {file.removesuffix(".safetensors"): sha256 for sha256, file in map(str.split, lines)}
+
+
+def locate(weights: str | Path) -> Path:
+    """The file of a name that ships, or of a path.
+
+    Raises:
+        InputError: Neither such a name nor such a file exists.
+    """
+    if str(weights) in shipped():
+        return FOLDER / f"{weights}.safetensors"
+    if not Path(weights).is_file():
+        raise InputError(
+            f"There are no weights {weights}; give one of {', '.join(shipped())}, or a file of your own: the best.ckpt "
+            "or last.ckpt of a run, or the .safetensors of an export."
+        )
+    return Path(weights)

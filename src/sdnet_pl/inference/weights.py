@@ -1,0 +1,201 @@
+"""Trained networks out of what ships, of files that were exported, and of the checkpoints that training leaves."""
+
+import hashlib
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference.shipped import DEFAULT, locate, shipped
+from sdnet_pl.nn import SDNet, create_model
+
+ARCHITECTURE = ("preset", "trimap", "network")
+FORMAT = "sdnet_pl 1"
+_COUNTER = "num_batches_tracked"  # of BatchNorm; inference does not read it
+
+
+class Trained(NamedTuple):
+    """What a file of weights holds.
+
+    Attributes:
+        preset: Name of the preset.
+        trimap: Whether the network takes a trimap as fourth channel.
+        network: Constructor arguments that replace the preset's.
+        training_size: Longer side in pixels of the pictures that the network has learned.
+        state: Its ``state_dict``.
+        source: The file.
+    """
+
+    preset: str
+    trimap: bool
+    network: dict[str, Any]
+    training_size: int
+    state: Mapping[str, Tensor]
+    source: Path
+
+    def build(self) -> SDNet:
+        """The network, in eval mode on the CPU.
+
+        Raises:
+            InputError: The weights do not fit the recorded preset.
+        """
+        model = create_model(self.preset, trimap=self.trimap, **self.network)
+        expected = model.state_dict()
+        counters = {key: value for key, value in expected.items() if key.endswith(_COUNTER)}
+        try:
+            model.load_state_dict({**counters, **self.state})
+        except RuntimeError as error:
+            raise InputError(
+                f"The weights in {self.source} do not fit the preset {self.preset!r} that the file names; it was "
+                "written by another version of sdnet_pl: use that version, or train again."
+            ) from error
+        return model.eval()
+
+
+def load_weights(weights: str | Path = DEFAULT) -> tuple[SDNet, int]:
+    """A trained network, in eval mode on the CPU, and the picture size that it was trained at.
+
+    Args:
+        weights: A name that ships (``sdnet-fast``), a ``.safetensors`` of ``sdnet-pl export``, or a checkpoint of a
+            run; of a checkpoint with averaged weights (EMA) these are taken.
+
+    Raises:
+        InputError: There is no such file, it is damaged or of something else, or it does not fit this version.
+    """
+    trained = read_weights(weights)
+    return trained.build(), trained.training_size
+
+
+def load_pretrained(name: str = DEFAULT, trimap: bool = False) -> SDNet:
+    """The network of a preset with the weights that ship, in eval mode on the CPU.
+
+    They are for research: see MODEL_CARD.md for what they were trained on.
+
+    Args:
+        name: A preset, such as ``sdnet-fast``.
+        trimap: The network that takes a trimap as fourth channel (0, 0.5 or 1) beside RGB in [0, 1].
+
+    Raises:
+        InputError: No such weights ship, or their file is damaged.
+    """
+    full = f"{name}-trimap" if trimap else name
+    if full not in shipped():
+        raise InputError(f"No weights {full} ship; there are {', '.join(shipped())}.")
+    return read_weights(full).build()
+
+
+def read_weights(weights: str | Path) -> Trained:
+    """What a file of weights holds; see :func:`load_weights` for the files and errors."""
+    path = locate(weights)
+    if path.suffix != ".safetensors":
+        checkpoint = read_checkpoint(path)
+        prefix = "model."
+        state = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+        return Trained(**architecture(checkpoint), training_size=checkpoint["training_size"], state=state, source=path)
+    expected = shipped().get(str(weights))
+    if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        raise InputError(f"{path} is damaged: its sha256 is not {expected}; install sdnet_pl again.")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (it is no mapping)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is no safetensors file, or it is damaged ({error}); get it again.") from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(
+            f"{path} holds no SDNet, or that of another version (its format is {metadata.get('format')!r}, not "
+            f"{FORMAT!r}); give a .safetensors that sdnet-pl export wrote."
+        )
+    return Trained(
+        preset=metadata["preset"],
+        trimap=metadata["trimap"] == "true",
+        network=json.loads(metadata["network"]),
+        training_size=int(metadata["training_size"]),
+        state=state,
+        source=path,
+    )
+
+
+def start_from(model: SDNet, trained: Trained) -> None:
+    """Gives a network the weights of another: of its own kind, or one that lacks the trimap.
+
+    What the trimap adds starts at zero, so that the network first gives what the other gave.
+
+    Raises:
+        InputError: The weights are of another architecture.
+    """
+    state = dict(trained.state)
+    if model.trimap and not trained.trimap:
+        own = model.state_dict()
+        for key in state.keys() & own.keys():
+            missing = own[key].shape[1] - state[key].shape[1] if own[key].ndim == 4 else 0
+            if missing:
+                state[key] = torch.cat([state[key], state[key].new_zeros(own[key][:, :missing].shape)], dim=1)
+    counters = {key: value for key, value in model.state_dict().items() if key.endswith(_COUNTER)}
+    try:
+        model.load_state_dict({**counters, **state})
+    except RuntimeError as error:
+        raise InputError(
+            f"{trained.source} holds weights of the preset {trained.preset!r} (network {trained.network}, trimap "
+            f"{trained.trimap}), which do not fit the network that is to start from them; name the same preset."
+        ) from error
+
+
+def write_weights(trained: Trained, path: Path, properties: Mapping[str, str]) -> None:
+    """Writes ``path`` as safetensors, whole or not at all: parameters in fp16, the statistics of BatchNorm in fp32.
+
+    A variance can be smaller than what fp16 holds. Subnormal numbers, which slow a CPU down, become zero.
+    """
+    tensors = {}
+    parameters = dict(trained.build().named_parameters())
+    for key, value in trained.state.items():
+        if key.endswith(_COUNTER):
+            continue
+        value = value.to(torch.float16 if key in parameters else torch.float32)
+        tensors[key] = value.masked_fill(value.abs() < torch.finfo(value.dtype).smallest_normal, 0).contiguous()
+    metadata = {
+        "format": FORMAT,
+        "preset": trained.preset,
+        "trimap": str(trained.trimap).lower(),
+        "network": json.dumps(trained.network),
+        "training_size": str(trained.training_size),
+        **properties,
+    }
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata))
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The contents of a checkpoint of SDNetModule, on the CPU.
+
+    Raises:
+        InputError: For a missing file, one that torch cannot read, or one that SDNetModule did not write.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"There is no checkpoint {path}; give the best.ckpt or last.ckpt of a run.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError, KeyError) as error:
+        raise InputError(
+            f"{path} is not a checkpoint that can be read safely, or it is damaged; give the best.ckpt or last.ckpt "
+            "of a run."
+        ) from error
+    if not isinstance(checkpoint, dict) or not set(ARCHITECTURE) <= checkpoint.get("hyper_parameters", {}).keys():
+        raise InputError(
+            f"{path} holds no SDNet checkpoint (its preset is not recorded); give the best.ckpt or last.ckpt of a run."
+        )
+    return checkpoint
+
+
+def architecture(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Which network a checkpoint holds: ``preset``, ``trimap`` and the changed constructor arguments ``network``."""
+    found = {key: checkpoint["hyper_parameters"][key] for key in ARCHITECTURE}
+    return found | {"network": found["network"] or {}}

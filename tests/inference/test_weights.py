@@ -1,0 +1,162 @@
+"""Weights that ship, weights that are exported, and what is said of files that are neither."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sdnet_pl.cli import main
+from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
+from sdnet_pl.data.composition import composite_uint8
+from sdnet_pl.data.training import to_tensor
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference import load_pretrained, load_weights, shipped
+from sdnet_pl.inference.weights import read_weights, start_from
+from sdnet_pl.nn import create_model
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What training leaves of a tiny network, with a weight and a variance that fp16 cannot hold."""
+    torch.manual_seed(0)
+    model = create_model("sdnet-tiny").train()
+    with torch.no_grad():
+        for _ in range(5):
+            model(torch.rand(2, 3, 96, 96))
+    state = model.state_dict()
+    state["encoder.stem.0.weight"].view(-1)[:2] = torch.tensor([1e-6, 1e-40])
+    state["encoder.stem.1.running_var"][0] = 1e-6
+    path = tmp_path_factory.mktemp("weights") / "best.ckpt"
+    torch.save(
+        {
+            "state_dict": {f"model.{name}": value for name, value in state.items()},
+            "hyper_parameters": {"preset": "sdnet-tiny", "trimap": False, "network": None},
+            "training_size": 96,
+        },
+        path,
+    )
+    return path
+
+
+@pytest.fixture
+def exported(checkpoint: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "mine.safetensors"
+    assert main(["export", str(path), "--weights", str(checkpoint), "--licence", "CC0"]) == 0
+    return path
+
+
+def portrait(size: int = 256) -> tuple[Tensor, np.ndarray]:
+    person = ProceduralPortraits(1, size, seed=5).load(0)
+    picture = composite_uint8(person, ProceduralBackgrounds(1, size, seed=5).load(0))
+    return to_tensor(picture)[None] / 255, person.alpha
+
+
+@pytest.mark.parametrize("name", shipped.shipped())
+def test_what_ships_can_be_had(name: str):
+    path = shipped.locate(name)
+    assert path.stat().st_size <= 4.2e6
+    for value in load_file(path).values():
+        assert value.isfinite().all()
+        assert not ((value != 0) & (value.abs() < torch.finfo(value.dtype).smallest_normal)).any()
+    preset, trimap = name.removesuffix("-trimap"), name.endswith("-trimap")
+    model = load_pretrained(preset, trimap=trimap)
+    assert (model.trimap, model.training) == (trimap, False)
+    model.requires_grad_(True)
+    with safe_open(path, "pt") as file:
+        assert "research" in file.metadata()["licence"]
+    other, size = load_weights(name)
+    assert size >= 128
+    x = torch.rand(1, model.in_channels, 64, 64)
+    torch.testing.assert_close(model(x), other(x))
+
+
+def test_photos_are_matted_without_a_flag(tmp_path: Path):
+    picture, alpha = portrait()
+    Image.fromarray((picture[0] * 255).byte().permute(1, 2, 0).numpy()).save(tmp_path / "a.png")
+    assert main(["matte", str(tmp_path / "a.png"), "-o", str(tmp_path / "out")]) == 0
+    cutout = np.asarray(Image.open(tmp_path / "out" / "a.png"))
+    people, found = alpha >= 128, cutout[..., 3] >= 128
+    # A drawn person is no real one: far from the agreement with real people, and far above any constant matte.
+    assert (people & found).sum() / (people | found).sum() > 0.7
+
+
+def test_an_export_gives_the_checkpoints_alphas(checkpoint: Path, exported: Path):
+    trained, size = load_weights(checkpoint)
+    ours, ours_size = load_weights(exported)
+    assert size == ours_size == 96
+    x = portrait(96)[0]
+    with torch.no_grad():
+        # Weights of 11 significant bits, through some fifty layers of a network that has learned nothing.
+        assert (ours(x) - trained(x)).abs().mean() < 3e-3
+    with safe_open(exported, "pt") as file:
+        assert file.metadata()["licence"] == "CC0"
+
+
+def test_what_fp16_cannot_hold(checkpoint: Path, exported: Path):
+    state = load_file(exported)
+    assert state["encoder.stem.0.weight"].dtype == torch.float16
+    assert state["encoder.stem.0.weight"].view(-1)[:2].tolist() == [0, 0]
+    assert state["encoder.stem.1.running_var"][0].item() == pytest.approx(1e-6)  # a variance is divided by
+
+
+def test_a_damaged_file_that_ships_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = shutil.copytree(shipped.FOLDER, tmp_path / "weights")
+    monkeypatch.setattr(shipped, "FOLDER", folder)
+    file = folder / f"{shipped.DEFAULT}.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=rf"{shipped.DEFAULT}\.safetensors is damaged: its sha256 .* install"):
+        load_pretrained(shipped.DEFAULT)
+
+
+def test_files_of_something_else_are_refused(exported: Path, tmp_path: Path):
+    (tmp_path / "cut.safetensors").write_bytes(exported.read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"cut\.safetensors is no safetensors file, or it is damaged"):
+        load_weights(tmp_path / "cut.safetensors")
+    save_file({"weight": torch.ones(1)}, tmp_path / "foreign.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match=r"foreign\.safetensors holds no SDNet.*'pt'"):
+        load_weights(tmp_path / "foreign.safetensors")
+    with safe_open(exported, "pt") as file:
+        metadata = file.metadata()
+    save_file(load_file(exported), tmp_path / "other.safetensors", metadata | {"preset": "sdnet-fast"})
+    with pytest.raises(InputError, match=r"other\.safetensors do not fit the preset 'sdnet-fast'"):
+        load_weights(tmp_path / "other.safetensors")
+
+
+def test_names_that_do_not_ship(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(InputError, match="No weights modnet ship; there are sdnet-fast"):
+        load_pretrained("modnet")
+    with pytest.raises(InputError, match=r"There are no weights nobody\.ckpt; give one of sdnet-fast"):
+        load_weights("nobody.ckpt")
+    (tmp_path / "a.png").touch()
+    assert main(["matte", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--weights", "sdnet-fats"]) == 2
+    assert "There are no weights sdnet-fats; give one of sdnet-fast" in capsys.readouterr().err
+
+
+def test_options_of_onnx_are_refused_for_weights(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["export", str(tmp_path / "a.safetensors"), "--weights", str(checkpoint)]
+    assert main([*arguments, "--precision", "int8"]) == 2
+    assert "--precision and --calibration are for ONNX files" in capsys.readouterr().err
+    assert main(arguments) == 0
+    assert main(arguments) == 2
+    assert "exists already; give --overwrite" in capsys.readouterr().err
+
+
+def test_a_trimap_network_starts_as_the_one_without(checkpoint: Path):
+    trained = read_weights(checkpoint)
+    plain, model = trained.build(), create_model("sdnet-tiny", trimap=True)
+    start_from(model, trained)
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        for value in (0.0, 0.5, 1.0):
+            with_trimap = torch.cat([x, torch.full((1, 1, 64, 64), value)], dim=1)
+            torch.testing.assert_close(model.eval()(with_trimap), plain(x))
+    with pytest.raises(InputError, match=r"best\.ckpt holds weights of the preset 'sdnet-tiny'.*do not fit"):
+        start_from(create_model("sdnet-fast"), trained)

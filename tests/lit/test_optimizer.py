@@ -1,0 +1,104 @@
+"""Muon: what its steps are, that it learns, and that it resumes as if it had not stopped."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from sdnet_pl.lit.optimizer import Muon, orthogonalise
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (2, 8, 72), (2, 72, 8), (1, 320, 40)])
+def test_singular_values_come_close_to_one(shape: tuple[int, int, int]):
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 1e-3
+    values = torch.linalg.svdvals(orthogonalise(matrices))
+    # The quintic ends between 0.68 and 1.14 for values that are not tiny; a square random matrix has tiny ones too.
+    assert values.median() == pytest.approx(0.95, abs=0.2)
+    assert values.max() < 1.3
+    before = torch.linalg.svd(matrices)
+    after = before.U.mT @ orthogonalise(matrices) @ before.Vh.mT
+    diagonal = after.diagonal(dim1=-2, dim2=-1)
+    # In the same singular vectors; bfloat16 leaves some hundredths beside the diagonal.
+    assert (after.abs().sum((1, 2)) - diagonal.abs().sum(1)).max() / after[0].numel() < 0.03
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.PReLU(8),
+        nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.Conv2d(8, 1, 1),
+    ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def steps(model: nn.Module, optimizer: torch.optim.Optimizer, count: int, seed: int) -> float:
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        x = torch.randn(4, 3, 16, 16, generator=generator)
+        loss = (model(x) - x.mean(1, keepdim=True).tanh()).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+def test_weights_that_mix_channels_get_muon_and_all_others_adam():
+    model = network()
+    adam, muon = Muon(model.parameters(), lr=1e-3, muon_lr=0.1).param_groups
+    assert [tuple(p.shape) for p in muon["params"]] == [(8, 3, 3, 3)]
+    assert len(adam["params"]) == len(list(model.parameters())) - 1
+    assert (adam["lr"], muon["lr"]) == (1e-3, 0.1)
+
+
+def test_a_step_of_muon_has_the_length_that_was_asked_for():
+    model = network()
+    weight = next(model.parameters())
+    before = weight.detach().clone()
+    steps(model, Muon(model.parameters(), lr=0.0, muon_lr=0.01), 1, 0)
+    moved = torch.linalg.svdvals((weight.detach() - before).reshape(8, 27))
+    assert moved.max() == pytest.approx(0.01, rel=0.3)  # the quintic's own spread
+
+
+def test_the_rest_moves_exactly_as_with_adam():
+    ours, theirs = network(), network()
+    rest = [p for p in ours.parameters() if p.shape != (8, 3, 3, 3)]
+    for model, optimizer in (
+        (ours, Muon(rest, lr=1e-2)),
+        (theirs, torch.optim.Adam([p for p in theirs.parameters() if p.shape != (8, 3, 3, 3)], lr=1e-2)),
+    ):
+        steps(model, optimizer, 5, 0)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_it_learns():
+    model = network()
+    optimizer = Muon(model.parameters(), lr=1e-2, muon_lr=0.05)
+    first = steps(model, optimizer, 1, 0)
+    assert steps(model, optimizer, 60, 1) < 0.3 * first
+
+
+def test_a_resumed_optimiser_goes_on_as_if_it_had_not_stopped():
+    model = network()
+    optimizer = Muon(model.parameters())
+    steps(model, optimizer, 3, 0)
+    resumed_model = copy.deepcopy(model)
+    resumed = Muon(resumed_model.parameters())
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    steps(model, optimizer, 3, 1)
+    steps(resumed_model, resumed, 3, 1)
+    for a, b in zip(model.parameters(), resumed_model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_parameters_without_a_gradient_stay():
+    model = network()
+    optimizer = Muon(model.parameters())
+    before = copy.deepcopy(model.state_dict())
+    optimizer.zero_grad()
+    optimizer.step()
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key])
