@@ -141,6 +141,11 @@ def test_training_starts_from_weights_and_they_are_scored(trained: Path, tiny_fi
     label = "MAD×1000 (whole image)"
     assert float(ours[label]) == pytest.approx(float(theirs[label]), abs=5)  # fp16, of 1000
 
+    Image.fromarray(np.zeros((90, 70, 3), np.uint8)).save(tmp_path / "a.png")
+    arguments = [f"--data.predict={tmp_path / 'a.png'}", f"--run_dir={tmp_path / 'p'}"]
+    assert main(["predict", *arguments, "--model.weights=sdnet-fast"]) == 0  # the network is the weights' own
+    assert Image.open(tmp_path / "p" / "predictions" / "a.png").size == (70, 90)
+
     assert main(tiny_fit(tmp_path / "fit", f"--model.weights={weights}", "--model.lr=1e-30")) == 0
     started, before = load_weights(tmp_path / "fit" / "last.ckpt")[0], load_weights(weights)[0]
     for a, b in zip(started.parameters(), before.parameters(), strict=True):
@@ -475,7 +480,7 @@ def test_no_checkpoint_holds_subnormal_weights(trained: Path, monkeypatch: pytes
             assert not ((magnitude > 0) & (magnitude < torch.finfo(torch.float32).smallest_normal)).any()
 
     modules = [SDNetModule("sdnet-tiny"), SDNetModule("sdnet-tiny")]
-    monkeypatch.setattr(SDNetModule, "data", SimpleNamespace(size=64))
+    monkeypatch.setattr(SDNetModule, "data", SimpleNamespace(size_in_epoch=lambda epoch: 64))
     planted = torch.tensor([1e-40, -1e-40, 1e-37])
     average, current = (module.state_dict() for module in modules)
     for state in (average, current):

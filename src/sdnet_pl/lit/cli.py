@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.weights import architecture, read_checkpoint
+from sdnet_pl.inference.weights import ARCHITECTURE, architecture, read_checkpoint, read_weights
 from sdnet_pl.lit.callbacks import Panels, PredictionWriter, RunReport, SaveRunConfig
 from sdnet_pl.lit.module import HEADLINE, SDNetModule
 
@@ -57,20 +57,27 @@ class SDNetCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         # Lightning's own version lets a checkpoint's hyperparameters override the command line, on resume too.
         # Here the network must agree; a command that only evaluates takes it from the checkpoint if none is named.
-        config = self._command()
+        config, fit = self._command(), self.config.subcommand == "fit"
         path = config.get("ckpt_path")
-        if not path:
-            if self.config.subcommand == "fit" or config.model.weights:
-                return
+        if path:
+            checkpoint = read_checkpoint(path)
+            if fit and not checkpoint.get("optimizer_states"):
+                raise InputError(
+                    f"{path} holds weights alone, and a fit cannot go on from it; start anew: --model.weights {path}."
+                )
+            held = architecture(checkpoint)
+        elif fit:
+            return
+        elif config.model.weights:
+            path = config.model.weights
+            trained = read_weights(path)
+            held = {key: getattr(trained, key) for key in ARCHITECTURE}
+        else:
             raise InputError(
                 f"{self.config.subcommand} needs a trained network; name one: --ckpt_path RUN/best.ckpt, or "
-                "--model.weights NAME for one that ships."
+                "--model.weights sdnet-fast for one that ships."
             )
-        checkpoint = read_checkpoint(path)
-        if self.config.subcommand == "fit" and not checkpoint.get("optimizer_states"):
-            raise InputError(f"{path} holds weights alone, and a fit cannot go on from it; give another checkpoint.")
-        held = architecture(checkpoint)
-        named = held.keys() if self.config.subcommand == "fit" else held.keys() & self._model_keys_given()
+        named = held.keys() if fit else held.keys() & self._model_keys_given()
         for key, value in held.items():
             asked = config.model[key] or value.__class__()
             if key in named and asked != value:
