@@ -24,7 +24,7 @@ DRAWN = '{"class_path": "sdnet_pl.data.ProceduralPortraits", "init_args": {"leng
 MASKS = '{"class_path": "sdnet_pl.data.MaskFolder", "init_args": {"path": "${data.root}/natural/train", "band": 0}}'
 ROWS: dict[str, list[str]] = {
     **{f"distillation {name}": [f"--model.distillation={name}"] for name in TEACHERS},
-    "best_teacher without AMPA": ["--model.network={ampa: false}"],
+    "best_teacher without AMPA": ["--model.network={stem_stride: 2, ampa: false}"],
     "peer: MobileNetV2 U-Net, 6.3 M": ["--model.distillation=none"],
     **{f"trimap, distillation {name}": [f"--model.distillation={name}", "--model.trimap=true"] for name in TEACHERS},
     "best_teacher, a quarter photos": ["--data.photo=0.25"],

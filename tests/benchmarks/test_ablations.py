@@ -1,0 +1,62 @@
+"""The table of the ablations: runs that go on where they stopped, and the peer under the same conditions."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import ablations
+from benchmarks.peer import MobileNetV2UNet
+from sdnet_pl.data.pictures import atomic_write
+
+PEER = next(name for name in ablations.ROWS if name.startswith("peer"))
+
+
+def finish(root: Path, row: str, seed: int, mad: float) -> None:
+    columns = [ablations.METRIC_LABELS[key][0] for _, key in ablations.SCORES]
+    with atomic_write(ablations.run_dir(root, row, seed) / "metrics.csv") as temporary:
+        temporary.write_text(
+            f"benchmark,hash,method,{','.join(dict.fromkeys(columns))}\n"
+            f"cutouts,abc,network,{mad},1,1,1,0.9\ncutouts,abc,constant mean matte,480,1,,,\n"
+            f"natural,def,network,{2 * mad},1,,,0.8\n"
+        )
+
+
+def test_the_table_has_mean_and_spread_of_the_finished_seeds(tmp_path: Path):
+    for seed, mad in enumerate((30.0, 32.0, 34.0)):
+        finish(tmp_path, "distillation none", seed, mad)
+    finish(tmp_path, PEER, 0, 40.0)
+    rows = {row["trained as"]: row for row in ablations.table(tmp_path, [0, 1, 2])}
+    assert rows.keys() == ablations.ROWS.keys()
+    row = rows["distillation none"]
+    assert row["cutouts: MAD×1000 (whole image)"] == "32.00 ± 2.00"
+    assert row["natural: MAD×1000 (whole image)"] == "64.00 ± 4.00"
+    assert row["natural: IoU of alpha >= 0.5 (whole image)"] == "0.800 ± 0.000"
+    assert row["benchmark hashes"] == "cutouts abc, natural def"
+    assert rows[PEER]["cutouts: MAD×1000 (whole image)"] == "40.00"
+    assert rows["distillation dense"]["seeds"] == 0
+
+
+def test_the_peer_gives_alphas():
+    torch.manual_seed(0)
+    peer = MobileNetV2UNet().eval()
+    assert sum(p.numel() for p in peer.parameters()) == pytest.approx(6.3e6, rel=0.01)
+    alpha = peer(torch.rand(1, 3, 96, 64))
+    assert alpha.shape == (1, 1, 96, 64)
+    assert 0 <= alpha.min() <= alpha.max() <= 1
+
+
+def test_rows_train_once(cutout_root: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.setenv("SDNET_DATA", str(cutout_root))
+    table = tmp_path / "table.md"
+    rows = ["--rows", "trimap, distillation dense", PEER, "--seeds", "3", "--samples", "8"]
+    arguments = [*rows, "--root", str(tmp_path / "runs"), "--table", str(table)]
+    ablations.main(arguments)
+    text = table.read_text()
+    assert text.count("| 1 |") == 2  # both rows have a seed
+    started = capsys.readouterr().err
+    assert started.count(", seed 3") == 2
+    ablations.main(arguments)
+    assert ", seed 3" not in capsys.readouterr().err
+    assert table.read_text() == text
