@@ -112,6 +112,14 @@ def test_resuming_is_as_if_it_had_never_stopped(tiny_fit: Fit, tmp_path: Path, m
     assert max(steps[1]) == 12
 
 
+def test_the_last_checkpoint_is_that_of_the_last_epoch_whatever_it_scored(tiny_fit: Fit, tmp_path: Path):
+    worse_and_worse = ["--checkpoint.monitor=step", "--trainer.max_epochs=3", "--trainer.check_val_every_n_epoch=2"]
+    assert main(tiny_fit(tmp_path, *worse_and_worse)) == 0
+    steps = {name: torch.load(tmp_path / f"{name}.ckpt", weights_only=True)["global_step"] for name in ("best", "last")}
+    assert steps == {"best": 8, "last": 12}
+    assert {path.name for path in tmp_path.glob("*.ckpt")} == {"best.ckpt", "last.ckpt"}
+
+
 def test_a_step_without_a_finite_gradient_is_skipped_and_counted(
     tiny_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -51,7 +51,7 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         whole_person: Probability of a person in the middle and large, as portraits show people.
         object_in_front: Probability of an object before the people, which is no part of them.
         tone: Probability of another light on the whole scene: exposure, colour cast, gamma.
-        cache: Keeps every decoded picture in memory; endless sources then repeat themselves every round.
+        cache: Keeps every decoded picture in memory, except those of endless sources.
     """
 
     def __init__(
@@ -144,8 +144,9 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
 
     def _load(self, sources: Sequence[Any], number: int, round_: int) -> Any:
         source, index = _locate(sources, number)
-        if self.cached is None:
+        if self.cached is None or source.endless:
             return source.load(index + round_ * len(source))
+        index %= len(source) // source.repeat
         key = id(source), index
         if key not in self.cached:
             self.cached[key] = source.load(index)

@@ -7,9 +7,10 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jsonargparse import Namespace, set_parsing_settings
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
@@ -48,7 +49,6 @@ class SDNetCLI(LightningCLI):
             {
                 "checkpoint.monitor": HEADLINE,
                 "checkpoint.filename": "best",
-                "checkpoint.save_last": True,
                 # A resumed run goes on with its own best.ckpt.
                 "checkpoint.enable_version_counter": False,
             }
@@ -119,6 +119,19 @@ class SDNetCLI(LightningCLI):
             super().instantiate_classes()
         except (ImportError, ValueError) as error:
             raise InputError(f"These settings are refused: {' '.join(str(error).split())}") from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        trainer = super().instantiate_trainer(**kwargs)
+        if self.config.subcommand == "fit":
+            # ModelCheckpoint(save_last=True) writes only when it writes a best one too.
+            last = ModelCheckpoint(
+                self._command().checkpoint.dirpath,
+                filename="last",
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            )
+            trainer.callbacks.append(last)  # type: ignore[attr-defined]
+        return trainer
 
     def after_fit(self) -> None:
         """Scores the best checkpoint on the test benchmarks."""

@@ -34,7 +34,15 @@ class MaskedPhoto(NamedTuple):
 
 
 class ForegroundSource(ABC):
-    """People with their alpha. Pure: the same index gives the same pixels in every process and epoch."""
+    """People with their alpha. Pure: the same index gives the same pixels in every process and epoch.
+
+    Attributes:
+        endless: Every index gives somebody new; otherwise they begin again behind the last.
+        repeat: How often an epoch visits each; the length counts every visit.
+    """
+
+    endless = False
+    repeat = 1
 
     @abstractmethod
     def __len__(self) -> int:
@@ -42,7 +50,7 @@ class ForegroundSource(ABC):
 
     @abstractmethod
     def load(self, index: int) -> Foreground:
-        """The foreground number ``index`` >= 0. Folders wrap around at their end, endless sources never repeat."""
+        """The foreground number ``index`` >= 0. Folders wrap around at their end."""
 
     @abstractmethod
     def fingerprint(self, index: int) -> str:
@@ -50,7 +58,10 @@ class ForegroundSource(ABC):
 
 
 class BackgroundSource(ABC):
-    """Pictures without people. Pure in the same sense as :class:`ForegroundSource`."""
+    """Pictures without people. Pure, and endless or not, in the same sense as :class:`ForegroundSource`."""
+
+    endless = False
+    repeat = 1
 
     @abstractmethod
     def __len__(self) -> int:
@@ -66,7 +77,10 @@ class BackgroundSource(ABC):
 
 
 class PhotoSource(ABC):
-    """Photos of people with a mask. Pure in the same sense as :class:`ForegroundSource`."""
+    """Photos of people with a mask. Pure, and endless or not, in the same sense as :class:`ForegroundSource`."""
+
+    endless = False
+    repeat = 1
 
     @abstractmethod
     def __len__(self) -> int:

@@ -32,27 +32,33 @@ class CutoutFolder(ForegroundSource):
 
     Args:
         path: the folder.
+        names: a text file with the names of the pictures to take, one a line: paths below the folder without suffix.
+            None: all.
+        repeat: how often an epoch visits each: what is rare among the pictures and common in photos can come more
+            often by a second source.
 
     Raises:
-        InputError: the folder is missing or empty, or a file in it is no picture or has no alpha channel. Only headers
-            are read here; pixels that do not decode are found by :meth:`load`.
+        InputError: the folder is missing or empty, a file in it is no picture or has no alpha channel, or a name is of
+            no picture. Only headers are read here; pixels that do not decode are found by :meth:`load`.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.files = list_pictures(path)
+    def __init__(self, path: str, names: str | None = None, repeat: int = 1) -> None:
+        if repeat < 1:
+            raise InputError(f"repeat is {repeat}; an epoch visits each picture of {path} once or more.")
+        self.path, self.repeat = path, repeat
+        self.files = list_pictures(path) if names is None else _named(path, Path(names))
         for file in self.files:
             require_alpha(file, read_header(file).has_alpha)
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.files) * self.repeat
 
     def load(self, index: int) -> Foreground:
-        color, alpha = read_rgba(self.files[index % len(self)])
+        color, alpha = read_rgba(self.files[index % len(self.files)])
         return Foreground(extend_foreground(color, alpha), alpha)
 
     def fingerprint(self, index: int) -> str:
-        return _sha256(self.files[index % len(self)])
+        return _sha256(self.files[index % len(self.files)])
 
 
 class PairFolder(ForegroundSource):
@@ -169,6 +175,24 @@ def _pairs(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
                 f"{of_alpha.width}×{of_alpha.height}; both must have one size: export them again from the same picture."
             )
     return files
+
+
+def _named(folder: str, names: Path) -> list[Path]:
+    if not names.is_file():
+        raise InputError(f"{names} does not exist; give a text file with a picture's name on every line.")
+    pictures = _by_name(Path(folder))
+    wanted = names.read_text().split("\n")
+    wanted = [name.strip() for name in wanted if name.strip()]
+    unknown = [name for name in wanted if name not in pictures]
+    if unknown or not wanted:
+        shown = ", ".join(unknown[:3]) + (", ..." if unknown[3:] else "")
+        raise InputError(
+            f"{names} names {len(unknown)} picture(s) that {folder} does not hold ({shown}); names are paths below it "
+            "without suffix, one a line."
+            if unknown
+            else f"{names} is empty; write the name of a picture on every line."
+        )
+    return [pictures[name] for name in wanted]
 
 
 def _by_name(folder: Path) -> dict[str, Path]:

@@ -15,6 +15,8 @@ _MIN_SIZE = 32
 class _Procedural:
     """Length, size and seed, checked, and the random generator of an index."""
 
+    endless = True
+
     def __init__(self, length: int = 1000, size: int = 256, seed: int = 0) -> None:
         if length < 1:
             raise InputError(f"length must be at least 1, got {length}; pass the number of pictures of an epoch")
