@@ -1,5 +1,6 @@
 import hashlib
 import pickle
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -233,3 +234,31 @@ def test_the_fingerprint_of_a_photo_follows_both_files(masked, part):
 
 def test_the_fingerprint_of_a_photo_follows_its_band(masked):
     assert MaskFolder(str(masked), band=0.0).fingerprint(0) != MaskFolder(str(masked), band=0.2).fingerprint(0)
+
+
+def test_named_cutouts_come_as_often_as_asked(cutout_root: Path, tmp_path: Path):
+    everyone = CutoutFolder(str(cutout_root / "cutouts"))
+    (tmp_path / "names.txt").write_text("val/01\n\ntrain/03 \n")
+    chosen = CutoutFolder(str(cutout_root / "cutouts"), names=str(tmp_path / "names.txt"), repeat=3)
+    assert len(chosen) == 6
+    expected = [str(file) for file in everyone.files if file.match("val/01.png") or file.match("train/03.png")]
+    assert sorted(map(str, chosen.files)) == sorted(expected)
+    assert chosen.fingerprint(0) == chosen.fingerprint(4) != chosen.fingerprint(1)
+    np.testing.assert_array_equal(chosen.load(1).alpha, chosen.load(5).alpha)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("val/01\nval/77\nnobody\n", r"names 2 picture\(s\) .* does not hold \(val/77, nobody\)"),
+        ("\n", "names.txt is empty"),
+        (None, "names.txt does not exist"),
+    ],
+)
+def test_bad_lists_of_names(cutout_root: Path, tmp_path: Path, text: str | None, message: str):
+    if text is not None:
+        (tmp_path / "names.txt").write_text(text)
+    with pytest.raises(InputError, match=message):
+        CutoutFolder(str(cutout_root / "cutouts"), names=str(tmp_path / "names.txt"))
+    with pytest.raises(InputError, match="repeat is 0"):
+        CutoutFolder(str(cutout_root / "cutouts"), repeat=0)
