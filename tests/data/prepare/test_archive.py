@@ -78,6 +78,15 @@ def test_a_tar_archive_writes_nowhere_else(tmp_path):
         assert [item.name for item in tmp_path.iterdir()] == ["bad.tar"]
 
 
+def test_a_python_without_the_filter_unpacks_nothing(packed, tmp_path, monkeypatch):
+    packed("PPM-100.tar")
+    monkeypatch.delattr(tarfile, "FilterError")
+    monkeypatch.setattr(tarfile.TarFile, "extractall", lambda self, path: None)
+    with pytest.raises(InputError, match=r"PPM-100\.tar cannot be unpacked \(.*'filter'\).*give the folder"):
+        unpack(tmp_path / "PPM-100.tar", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("name", ["PPM-100.zip", "PPM-100.tar.gz"])
 def test_a_damaged_archive_is_named(packed, tmp_path, capsys, name):
     packed(name)

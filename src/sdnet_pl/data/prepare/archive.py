@@ -44,10 +44,11 @@ def unpack(archive: Path, folder: Path) -> None:
                 packed_tar.extractall(unfinished, filter="data")
                 _require_end(packed_tar)
         unfinished.rename(folder)
-    except tarfile.FilterError as error:
-        raise InputError(f"{archive} holds a path that leads out of it ({error}); do not use it.") from None
     # Damaged archives make the modules raise nearly everything, OSError without a number too.
     except Exception as error:
+        # Python 3.11 has the filter since its fourth patch; without it nothing is unpacked.
+        if isinstance(error, getattr(tarfile, "FilterError", ())):
+            raise InputError(f"{archive} holds a path that leads out of it ({error}); do not use it.") from None
         if isinstance(error, InputError | MemoryError) or (isinstance(error, OSError) and error.errno is not None):
             raise
         raise InputError(
