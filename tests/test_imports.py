@@ -54,7 +54,7 @@ def test_every_room_is_in_the_plan():
     assert rooms == set(ROOMS)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["matte", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["matte", "--help"], ["prepare", "--help"], ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]):
     code = (
         "import sys; from sdnet_pl.cli import main\n"

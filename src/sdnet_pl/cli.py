@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from sdnet_pl.data.prepare import command as prepare
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import export, matte
 
@@ -18,6 +19,7 @@ LIGHTNING_COMMANDS = {
 OTHER_COMMANDS = {
     "matte": (matte, "cut the people out of photos, as straight-alpha PNG"),
     "export": (export, "write a trained network as an ONNX file, checked against PyTorch"),
+    "prepare": (prepare, "turn a public data set as downloaded into one that trains and scores fast"),
 }
 
 

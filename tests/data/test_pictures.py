@@ -1,3 +1,4 @@
+import hashlib
 import stat
 import struct
 import zlib
@@ -16,6 +17,8 @@ from sdnet_pl.data.pictures import (
     read_header,
     read_rgb,
     read_rgba,
+    sha256,
+    write_jpeg,
     write_png,
 )
 from sdnet_pl.errors import InputError
@@ -321,7 +324,36 @@ def test_an_alpha_with_colour_channels_is_refused_even_if_they_are_equal(tmp_pat
         read_alpha(tmp_path / "key.png")
 
 
+@pytest.mark.parametrize("name", ["grey.png", "grey.jpg", "opaque.png"])
+def test_equal_channels_are_an_alpha_where_they_are_asked_for(tmp_path, alpha, name):
+    channels = [alpha] * 3 + [np.full_like(alpha, 255)] * (name == "opaque.png")
+    Image.fromarray(np.dstack(channels)).save(tmp_path / name, quality=100)
+    loaded = read_alpha(tmp_path / name, equal_channels=True)
+    assert loaded.shape == alpha.shape
+    assert np.abs(loaded.astype(int) - alpha).max() <= (2 if name == "grey.jpg" else 0)
+
+
+def test_channels_that_differ_are_no_alpha(tmp_path, rgb, alpha):
+    Image.fromarray(rgb).save(tmp_path / "rgb.png")
+    with pytest.raises(InputError, match=r"rgb\.png has channels that differ"):
+        read_alpha(tmp_path / "rgb.png", equal_channels=True)
+    Image.fromarray(np.dstack([alpha] * 4)).save(tmp_path / "rgba.png")
+    with pytest.raises(InputError, match=r"rgba\.png has transparency of its own"):
+        read_alpha(tmp_path / "rgba.png", equal_channels=True)
+
+
 # Writing
+
+
+def test_a_jpeg_keeps_its_colours_at_full_resolution(tmp_path):
+    stripes = np.zeros((32, 32, 3), np.uint8)
+    stripes[:, ::2], stripes[:, 1::2] = (200, 40, 40), (40, 40, 200)
+    write_jpeg(tmp_path / "new" / "stripes.jpg", stripes)
+    assert np.abs(read_rgb(tmp_path / "new" / "stripes.jpg").astype(int) - stripes).max() < 20
+    digits = hashlib.sha256((tmp_path / "new" / "stripes.jpg").read_bytes()).hexdigest()
+    assert sha256(tmp_path / "new" / "stripes.jpg") == digits
+    with pytest.raises(ValueError, match="a JPEG takes uint8"):
+        write_jpeg(tmp_path / "grey.jpg", stripes[..., 0])
 
 
 @pytest.mark.parametrize("channels", [(), (3,), (4,)])

@@ -1,5 +1,6 @@
 """Picture files in and out: whatever users have becomes uint8 RGB, RGBA or alpha, and nothing is written by halves."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -122,20 +123,28 @@ def read_rgba(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return np.asarray(color, np.uint8), np.asarray(alpha, np.uint8)
 
 
-def read_alpha(path: str | Path) -> NDArray[np.uint8]:
+def read_alpha(path: str | Path, equal_channels: bool = False) -> NDArray[np.uint8]:
     """An alpha saved as a picture of one channel (8 bit, 16 bit, 1 bit or a grey palette): uint8 ``[H, W]``, upright.
 
+    Args:
+        path: the picture.
+        equal_channels: also take RGB whose channels are equal, opaque where it has transparency, as public data sets
+            store some of their alphas.
+
     Raises:
-        InputError: as :func:`read_rgb`, and for a picture with colour channels or transparency of its own.
+        InputError: as :func:`read_rgb`, and for a picture with colours or transparency of its own.
     """
     picture = _decode(path)
-    require_single_channel(path, picture.mode, _has_alpha(picture))
+    if not equal_channels:
+        require_single_channel(path, picture.mode, _has_alpha(picture))
     with _readable(path):
-        if picture.mode != "P":
+        if picture.mode in _SINGLE_CHANNEL and not _has_alpha(picture):
             return np.array(_as_mode(picture, "L"))
-        colors = np.array(picture.convert("RGB"))
-    if (colors != colors[..., :1]).any():
-        raise _color_alpha(path, "a palette of colours")
+        colors = np.array(picture.convert("RGBA"))
+    if (colors[..., 3] != 255).any():
+        raise _color_alpha(path, "transparency of its own")
+    if (colors[..., :3] != colors[..., :1]).any():
+        raise _color_alpha(path, "a palette of colours" if picture.mode == "P" else "channels that differ: colours")
     return np.ascontiguousarray(colors[..., 0])
 
 
@@ -175,6 +184,25 @@ def write_png(path: str | Path, pixels: NDArray[np.uint8]) -> None:
         raise ValueError(f"a PNG takes uint8 [H, W], [H, W, 3] or [H, W, 4], not {pixels.dtype} {pixels.shape}")
     with atomic_write(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+def write_jpeg(path: str | Path, pixels: NDArray[np.uint8], quality: int = 95) -> None:
+    """Write uint8 ``[H, W, 3]`` as a JPEG with colours at full resolution (4:4:4), whole or not at all.
+
+    Raises:
+        ValueError: the array has another type or shape.
+        OSError: the disk is full or the folder cannot be written.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"a JPEG takes uint8 [H, W, 3], not {pixels.dtype} {pixels.shape}")
+    with atomic_write(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="JPEG", quality=quality, subsampling=0)
+
+
+def sha256(path: str | Path) -> str:
+    """The sha256 of a file's bytes, as hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sdnet_pl.data.foreground_color import estimate_foreground
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.foreground_color import estimate_foreground
 from sdnet_pl.nn import SDNet, fold_batch_norm
 from sdnet_pl.nn.sdnet import MIN_SIZE
 

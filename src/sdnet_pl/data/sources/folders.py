@@ -14,6 +14,7 @@ from sdnet_pl.data.pictures import (
     read_rgba,
     require_alpha,
     require_single_channel,
+    sha256,
 )
 from sdnet_pl.data.sources.base import (
     BackgroundSource,
@@ -58,7 +59,7 @@ class CutoutFolder(ForegroundSource):
         return Foreground(extend_foreground(color, alpha), alpha)
 
     def fingerprint(self, index: int) -> str:
-        return _sha256(self.files[index % len(self.files)])
+        return sha256(self.files[index % len(self.files)])
 
 
 class PairFolder(ForegroundSource):
@@ -114,7 +115,7 @@ class BackgroundFolder(BackgroundSource):
         return read_rgb(self.files[index % len(self)])
 
     def fingerprint(self, index: int) -> str:
-        return _sha256(self.files[index % len(self)])
+        return sha256(self.files[index % len(self)])
 
 
 class MaskFolder(PhotoSource):
@@ -207,9 +208,4 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 
 def _sha256_of_pair(picture: Path, alpha: Path) -> str:
-    return hashlib.sha256((_sha256(picture) + _sha256(alpha)).encode()).hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return hashlib.sha256((sha256(picture) + sha256(alpha)).encode()).hexdigest()

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sdnet_pl.inference.foreground_color import estimate_foreground
+from sdnet_pl.data.foreground_color import estimate_foreground
 
 
 def scene(height=200, width=240):

@@ -1,0 +1,257 @@
+"""The command ``sdnet-pl prepare``: a public data set as downloaded in, one that trains and scores fast out."""
+
+# Nothing heavy is imported here, so that the help answers at once.
+import argparse
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Generator
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdnet_pl.data.prepare import backgrounds, foregrounds, photos
+from sdnet_pl.data.prepare.base import Dataset, Found, Sample, read_names
+from sdnet_pl.errors import InputError
+
+if TYPE_CHECKING:
+    from sdnet_pl.data.prepare.manifest import Journal
+    from sdnet_pl.data.prepare.samples import Record
+
+DATASETS: dict[str, Dataset] = {
+    "adobe": foregrounds.ADOBE,
+    "distinction646": foregrounds.DISTINCTION646,
+    "p3m10k": photos.P3M10K,
+    "ppm100": photos.PPM100,
+    "aim500": photos.AIM500,
+    "coco": backgrounds.COCO,
+    "voc": backgrounds.VOC,
+    "pairs": foregrounds.PAIRS,
+    "cutouts": foregrounds.CUTOUTS,
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.usage = "%(prog)s [options] NAME SRC DST\n       %(prog)s --verify DST"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    lines = [f"  {name:15}{dataset.expects}; writes {dataset.writes}" for name, dataset in DATASETS.items()]
+    parser.epilog = "\n".join(["NAME, what SRC has to hold, and what is written:", *lines])
+    parser.add_argument("name", nargs="?", choices=DATASETS, metavar="NAME", help="the data set; see below")
+    parser.add_argument(
+        "source",
+        nargs="?",
+        type=Path,
+        metavar="SRC",
+        help="its folder as downloaded, or its archive (.zip, .tar.*); nothing in it is changed",
+    )
+    parser.add_argument(
+        "destination",
+        nargs="?",
+        type=Path,
+        metavar="DST",
+        help="the folder to write; if a run was stopped, the same command goes on with it",
+    )
+    parser.add_argument(
+        "--split",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="take only the pictures that FILE names, one a line, with or without suffix; can be repeated",
+    )
+    parser.add_argument(
+        "--max-side",
+        type=int,
+        default=1024,
+        metavar="N",
+        help="longer side of training pictures and backgrounds in pixels; smaller ones stay as they are (default: "
+        "%(default)s)",
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="complete the data set without the pictures that cannot be used"
+    )
+    parser.add_argument(
+        "--verify", type=Path, metavar="DST", help="compare a prepared data set with its manifest, and do nothing else"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prepare a data set, or verify one.
+
+    Args:
+        args: as declared by :func:`add_arguments`.
+
+    Returns:
+        The exit status: 0 if the data set is complete, 1 if something in it cannot be used or differs from its
+        manifest.
+
+    Raises:
+        InputError: an argument is wrong, the source is not laid out as published, or the destination holds something
+            else.
+    """
+    if args.verify:
+        return _verify(args.verify)
+    _check(args)
+
+    from sdnet_pl.data.pictures import sha256
+    from sdnet_pl.data.prepare.archive import is_archive, unpack
+    from sdnet_pl.data.prepare.manifest import UNPACKED, Journal
+
+    dataset, destination, archive = DATASETS[args.name], args.destination, None
+    names = read_names(args.split)
+    root: Path = args.source
+    if root.is_file():
+        if not is_archive(root):
+            raise InputError(f"{root} is no .zip or .tar archive; unpack it, and give the folder.")
+        _say(f"reading {root}")
+        archive = sha256(root)
+        root = destination / f"{UNPACKED}{archive[:12]}"
+    header = {
+        "dataset": args.name,
+        "version": version("sdnet_pl"),
+        "source": args.source.resolve().name,
+        "archive_sha256": archive,
+        "max_side": args.max_side,
+        "split_sha256": [sha256(file) for file in args.split],
+    }
+    journal = Journal(destination, header)
+    if journal.complete:
+        print(f"{destination} is complete already; to make it anew, give another folder.")
+    else:
+        # What lies in an archive is known when the destination is open to unpack it, and nothing is written before.
+        found = dataset.find(root, names) if archive is None else None
+        with journal:
+            if found is None:
+                _say(f"unpacking {args.source}")
+                unpack(args.source, root)
+                try:
+                    found = dataset.find(root, names)
+                except InputError as error:
+                    raise InputError(str(error).replace(str(root), str(args.source))) from None
+            if not _prepare(args, found, root, journal):
+                return 1
+        print(f"licence: {dataset.licence}" + (f" ({dataset.homepage})" if dataset.homepage else ""))
+    for unpacked in destination.glob(f"{UNPACKED}*"):
+        shutil.rmtree(unpacked)
+    return 0
+
+
+def _prepare(args: argparse.Namespace, found: Found, root: Path, journal: "Journal") -> bool:
+    """Do what is not done yet and report; whether that completes the data set."""
+    from tqdm import tqdm
+
+    from sdnet_pl.data.prepare.manifest import extra_files
+    from sdnet_pl.data.prepare.samples import describe
+
+    dataset, destination = DATASETS[args.name], args.destination
+    checked = tqdm(found.samples, desc="Checking what is done", unit="picture", disable=not journal.done)
+    todo = [sample for sample in checked if not journal.is_done(sample.key, root)]
+    bad = {}
+    total, workers = len(found.samples), args.workers or _cores()
+    with (
+        tqdm(total=total, initial=total - len(todo), desc="Preparing", unit="picture") as bar,
+        closing(_outcomes(todo, root, destination, args.max_side, workers)) as outcomes,
+    ):
+        for sample, outcome in outcomes:
+            if isinstance(outcome, str):
+                bad[sample.key] = outcome
+            else:
+                journal.add(sample.key, outcome)
+            bar.update()
+    good = [sample for sample in found.samples if sample.key not in bad]
+    problems = found.problems + sorted(bad.values())
+    written = {name for sample in good for name in journal.done[sample.key]["files"]}
+    extra = [f"{destination / name} belongs to no picture; remove it." for name in extra_files(destination, written)]
+    for problem in problems + extra:
+        print(problem, file=sys.stderr)
+    if extra or not good or (problems and not args.skip_bad):
+        print(
+            f"sdnet-pl: {len(problems + extra)} problem(s), so {destination} is not complete; mend what the list above "
+            "names and give the same command again, which does the rest alone, or add --skip-bad to do without.",
+            file=sys.stderr,
+        )
+        return False
+    sources = {name: describe(root / name) for name in found.lists}
+    more = {"homepage": dataset.homepage, "licence": dataset.licence, "left_out": problems}
+    journal.finish((sample.key for sample in good), sources, more)
+    counts = Counter(sample.folder for sample in good)
+    print(f"{destination}: {', '.join(f'{count} in {folder}/' for folder, count in sorted(counts.items()))}")
+    return True
+
+
+def _outcomes(
+    samples: list[Sample], root: Path, destination: Path, max_side: int, workers: int
+) -> "Generator[tuple[Sample, Record | str]]":
+    """Each sample with what was written of it, or why nothing was; in the order in which they are done."""
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    from sdnet_pl.data.prepare.samples import start_worker, write_sample
+
+    workers = min(workers, len(samples))
+    if workers <= 1:
+        yield from ((sample, write_sample(sample, root, destination, max_side)) for sample in samples)
+        return
+    # Forked, OpenCV's threads would be missing in the children.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), start_worker)
+    try:
+        futures = {pool.submit(write_sample, sample, root, destination, max_side): sample for sample in samples}
+        for future in as_completed(futures):
+            yield futures.pop(future), future.result()
+    except BrokenProcessPool:
+        raise InputError(
+            "A process ended before its picture was done, maybe for want of memory; lower --workers and give the same "
+            "command again."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.destination is None:
+        raise InputError("prepare takes NAME, SRC and DST; `sdnet-pl prepare --help` lists the data sets.")
+    source, destination = args.source.resolve(), args.destination.resolve()
+    if not source.exists():
+        raise InputError(f"{args.source} does not exist; give the data set's folder or archive as downloaded.")
+    if args.destination.exists() and not destination.is_dir():
+        raise InputError(f"{args.destination} is a file; give the folder to write.")
+    if source == destination or source in destination.parents or destination in source.parents:
+        raise InputError(
+            f"{args.destination} and {args.source} lie in one another, and the source is never written to; give a "
+            "folder outside of it."
+        )
+    if args.max_side < 32:
+        raise InputError(f"--max-side is {args.max_side}; the network takes sides of at least 32 pixels.")
+    if args.workers is not None and args.workers < 1:
+        raise InputError(f"--workers is {args.workers}; at least one process is needed.")
+    if args.split and not DATASETS[args.name].split:
+        taking = ", ".join(name for name, dataset in DATASETS.items() if dataset.split)
+        raise InputError(f"{args.name} takes no --split, all of it is used; leave it out (it is for {taking}).")
+
+
+def _verify(folder: Path) -> int:
+    from tqdm import tqdm
+
+    from sdnet_pl.data.prepare.manifest import verify
+
+    def progress(files: list[Any]) -> Any:
+        return tqdm(files, desc="Verifying", unit="file")
+
+    problems = verify(folder, progress)
+    for problem in problems:
+        print(problem)
+    print(f"{folder}: {f'{len(problems)} file(s) differ from' if problems else 'all files are as in'} its manifest")
+    return 1 if problems else 0
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _say(text: str) -> None:
+    print(f"sdnet-pl: {text} ...", file=sys.stderr)

@@ -1,0 +1,174 @@
+"""What a prepared data set consists of: a journal while it is being made, a manifest when it is complete."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.data.prepare.samples import Record, describe
+from sdnet_pl.errors import InputError
+
+MANIFEST = "manifest.json"
+JOURNAL = ".journal.jsonl"
+UNPACKED = ".unpacked-"
+# The names that atomic_write works under; a killed process leaves them behind.
+_UNFINISHED = re.compile(r"\.[0-9a-f]{32}(\.[^.]*)?")
+
+
+class Journal:
+    """The samples that are done, a line each, so that a run that was stopped goes on where it was.
+
+    Args:
+        destination: the folder of the prepared data set; made if it is missing.
+        header: all that decides on its bytes; a run may only go on with the same.
+
+    Attributes:
+        complete: whether an earlier run has written the manifest.
+        done: what earlier runs have done, by the samples' keys.
+
+    Raises:
+        InputError: the folder holds something else, or was begun with another header.
+    """
+
+    def __init__(self, destination: Path, header: Mapping[str, Any]) -> None:
+        self.destination, self.header = destination, dict(header)
+        self.complete = (destination / MANIFEST).exists()
+        self.done: dict[str, Record] = {}
+        self._stream: TextIO | None = None
+        if self.complete:
+            _require_same(destination, read_manifest(destination), self.header)
+        elif (destination / JOURNAL).exists():
+            lines = _lines(destination / JOURNAL)
+            begun = next(lines, self.header)
+            self.done = {line.pop("sample"): line for line in lines}
+            # A run that wrote nothing binds nobody.
+            if self.done:
+                _require_same(destination, begun, self.header)
+        elif destination.exists() and any(destination.iterdir()):
+            raise InputError(
+                f"{destination} holds files that are no prepared data set; give a folder that is new or empty."
+            )
+
+    def __enter__(self) -> "Journal":
+        """Open it for writing, after clearing away what a killed run left half-written."""
+        for file in list(_files(self.destination)):
+            if _UNFINISHED.fullmatch(file.name):
+                file.unlink()
+        with atomic_write(self.destination / JOURNAL) as temporary:
+            lines = [self.header, *({"sample": key, **record} for key, record in self.done.items())]
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        self._stream = (self.destination / JOURNAL).open("a", encoding="utf-8")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._stream
+        self._stream.close()
+
+    def is_done(self, key: str, root: Path) -> bool:
+        """Whether a sample is done, and neither its sources below ``root`` nor its files were touched since."""
+        record = self.done.get(key, {})
+        return bool(record) and all(
+            (folder / name).is_file() and describe(folder / name) == entry
+            for folder, entries in ((root, record["sources"]), (self.destination, record["files"]))
+            for name, entry in entries.items()
+        )
+
+    def add(self, key: str, record: Record) -> None:
+        """Note that a sample is done; its files are in place."""
+        assert self._stream
+        self.done[key] = record
+        self._stream.write(json.dumps({"sample": key, **record}) + "\n")
+        self._stream.flush()
+
+    def finish(self, keys: Iterable[str], sources: Mapping[str, Any], more: Mapping[str, Any]) -> None:
+        """Write the manifest and remove the journal.
+
+        Args:
+            keys: the samples that the data set consists of, all of them done.
+            sources: files that were read beside those of the samples.
+            more: what else the manifest says.
+        """
+        records = [self.done[key] for key in keys]
+        read = {**sources, **{name: entry for record in records for name, entry in record["sources"].items()}}
+        written = {name: entry for record in records for name, entry in record["files"].items()}
+        lists = {"sources": dict(sorted(read.items())), "files": dict(sorted(written.items()))}
+        with atomic_write(self.destination / MANIFEST) as temporary:
+            content = json.dumps({**self.header, **more, **lists}, indent=1, ensure_ascii=False)
+            temporary.write_text(content + "\n", "utf-8")
+        (self.destination / JOURNAL).unlink()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a prepared data set.
+
+    Raises:
+        InputError: the folder holds none, or an unreadable one.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        manifest["files"].items()
+    except FileNotFoundError:
+        reason = "its preparation has not ended: run it again" if (folder / JOURNAL).exists() else "prepare one first"
+        raise InputError(f"{folder} holds no {MANIFEST}; {reason}.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{folder / MANIFEST} is damaged; prepare the data set anew into another folder.") from None
+    return manifest
+
+
+def verify(folder: Path, progress: Any = iter) -> list[str]:
+    """What differs between a prepared data set and its manifest.
+
+    Args:
+        folder: the data set.
+        progress: wraps the list of files as they are gone through.
+
+    Returns:
+        ``missing``, ``changed`` or ``extra`` with a path below the folder, each.
+
+    Raises:
+        InputError: as :func:`read_manifest`.
+    """
+    files = read_manifest(folder)["files"]
+    problems = []
+    for name, entry in progress(sorted(files.items())):
+        if not (folder / name).is_file():
+            problems.append(f"missing {name}")
+        elif describe(folder / name) != entry:
+            problems.append(f"changed {name}")
+    return problems + [f"extra {name}" for name in extra_files(folder, files)]
+
+
+def extra_files(folder: Path, files: Iterable[str]) -> list[str]:
+    """The files below a folder of prepared data that are none of it."""
+    present = {file.relative_to(folder).as_posix() for file in _files(folder)}
+    return sorted(present - set(files) - {MANIFEST, JOURNAL})
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(UNPACKED)]
+        yield from (Path(parent) / name for name in names)
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a journal up to one that a killed process did not end."""
+    for line in file.read_text("utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return
+
+
+def _require_same(destination: Path, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    differing = [f"{key} {begun.get(key)} (now {value})" for key, value in now.items() if begun.get(key) != value]
+    if differing:
+        raise InputError(
+            f"{destination} holds another preparation, with {', '.join(differing)}; repeat that one, or give another "
+            "folder."
+        )
