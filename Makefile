@@ -5,7 +5,7 @@ READY := .venv/.ready
 WEIGHTS := sdnet-fast
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train ablations gallery \
+.PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train ablations gallery sweep \
 	reproduce-weights
 
 help:  ## Show this list
@@ -39,6 +39,9 @@ bench-train: setup  ## Time a training step by part (ARGS=...)
 
 ablations: setup  ## Train what the ablations compare, and write their table (hours; resumes; needs SDNET_DATA)
 	$(BIN)/python -m benchmarks.ablations --table experiments/ablations/table.md $(ARGS)
+
+sweep: setup  ## Run a sweep file without W&B: make sweep FILE=experiments/sweeps/NAME.yaml (resumes)
+	$(BIN)/python -m benchmarks.sweep $(FILE) $(ARGS)
 
 gallery: setup  ## Show the weights at work on hard pictures (needs SDNET_DATA)
 	$(BIN)/python -m benchmarks.gallery runs/gallery.png $(ARGS)

@@ -8,8 +8,8 @@ import yaml
 from sdnet_pl.cli import main
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-# base/ holds parts that are added to another config.
-CONFIGS = sorted(path for path in EXPERIMENTS.rglob("*.yaml") if path.parent.name != "base")
+# base/ holds parts that are added to another config, and sweeps/ have their own test.
+CONFIGS = sorted(path for path in EXPERIMENTS.rglob("*.yaml") if path.parent.name not in ("base", "sweeps"))
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: str(path.relative_to(EXPERIMENTS)))

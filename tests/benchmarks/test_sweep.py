@@ -1,0 +1,91 @@
+"""Sweep files: their command lines run, and a sweep that was stopped goes on."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmarks import sweep
+from sdnet_pl.cli import main
+
+SWEEPS = sorted((Path(__file__).parents[2] / "experiments" / "sweeps").glob("*.yaml"))
+
+
+def small(tmp_path: Path, method: str, **parameters: object) -> Path:
+    """A sweep over fits that take seconds."""
+    settings = {"data.size": 64, "data.batch_size": 2, "data.samples_per_epoch": 2, "data.workers": 0}
+    settings |= {"trainer.max_epochs": 1, "trainer.limit_val_batches": 1, "trainer.limit_test_batches": 1}
+    command = ["sdnet-pl", "fit", "--model.preset=sdnet-tiny", *(f"--{k}={v}" for k, v in settings.items()), "${args}"]
+    content = {
+        "command": command,
+        "method": method,
+        "metric": {"name": "val/mad", "goal": "minimize"},
+        "parameters": {"trainer.logger": {"value": "WandbLogger"}, **parameters},
+    }
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize("file", SWEEPS, ids=lambda file: file.stem)
+def test_the_command_line_of_a_sweep_runs(
+    file: Path, cutout_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As the W&B agent fills it in, with the first value of every parameter, and W&B offline."""
+    content = yaml.safe_load(file.read_text())
+    chosen = {
+        k: s["value"] if "value" in s else s.get("values", [s.get("min")])[0] for k, s in content["parameters"].items()
+    }
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.chdir(Path(__file__).parents[2])
+    small_run = ["--data.size=64", "--data.batch_size=2", "--data.samples_per_epoch=2", "--data.workers=0"]
+    small_run += ["--trainer.max_epochs=1", "--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]
+    arguments = []
+    for part in content["command"][1:]:
+        arguments += [f"--{k}={v}" for k, v in chosen.items()] if part == "${args}" else [part]
+    run = tmp_path / "run"
+    assert (
+        main([*arguments, *small_run, f"--data.root={cutout_root}", f"--run_dir={run}", "--trainer.accelerator=cpu"])
+        == 0
+    )
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    for key, value in chosen.items():
+        if key.startswith("model."):
+            node = config
+            for part in key.split("."):
+                node = node[part]
+            assert node == value
+    assert list(run.glob("wandb/offline-run-*"))
+
+
+def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = small(tmp_path, "grid", **{"model.distillation": {"values": ["none", "dense"]}})
+    run, calls = subprocess.run, []
+
+    def stopped(command: list[str], check: bool) -> object:
+        calls.append(command)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return run(command, check=check)
+
+    monkeypatch.setattr(sweep.subprocess, "run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run_sweep(file, tmp_path / "runs", 20)
+    rows = sweep.run_sweep(file, tmp_path / "runs", 20)
+    assert len(calls) == 3  # the first trial ran once, the second again
+    assert {row["model.distillation"] for row in rows} == {"none", "dense"}
+    assert [row["val/mad"] for row in rows] == sorted(row["val/mad"] for row in rows)
+    assert sweep.run_sweep(file, tmp_path / "runs", 20) == rows
+    assert len(calls) == 3
+
+
+def test_a_bayesian_sweep_keeps_to_its_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    lr = {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-2}
+    file = small(tmp_path, "bayes", **{"model.lr": lr, "model.aux_weight": {"min": 0.5, "max": 1.5}})
+    monkeypatch.setattr(sweep, "run_trial", lambda content, chosen, folder: abs(chosen["model.lr"] - 3e-3))
+    rows = sweep.run_sweep(file, tmp_path / "runs", 25)
+    assert len(rows) == 25
+    assert all(1e-4 <= float(row["model.lr"]) <= 1e-2 and 0.5 <= float(row["model.aux_weight"]) <= 1.5 for row in rows)
+    assert float(rows[0]["model.lr"]) == pytest.approx(3e-3, rel=0.3)  # it looks where it is good
+    assert len(sweep.run_sweep(file, tmp_path / "runs", 26)) == 26
