@@ -8,6 +8,7 @@ import numpy as np
 from sdnet_pl.data.foreground import extend_foreground
 from sdnet_pl.data.pictures import (
     list_pictures,
+    pictures_by_name,
     read_alpha,
     read_header,
     read_rgb,
@@ -151,7 +152,7 @@ class MaskFolder(PhotoSource):
 
 def _pairs(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
     """The files of two folders by their common names, of equal sizes, those of the second with a single channel."""
-    named = [_by_name(path / folder) for folder in (pictures, alphas)]
+    named = [pictures_by_name(path / folder) for folder in (pictures, alphas)]
     alone = sorted(named[0].keys() ^ named[1].keys())
     if alone:
         shown = ", ".join(str(named[0].get(name) or named[1][name]) for name in alone[:3])
@@ -169,17 +170,6 @@ def _pairs(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
                 f"{of_alpha.width}×{of_alpha.height}; both must have one size: export them again from the same picture."
             )
     return files
-
-
-def _by_name(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder by their path below it, without the suffix."""
-    named: dict[str, Path] = {}
-    for file in list_pictures(folder):
-        name = file.relative_to(folder).with_suffix("").as_posix()
-        if name in named:
-            raise InputError(f"{named[name]} and {file} have one name, so their partner is unclear; remove one.")
-        named[name] = file
-    return named
 
 
 def _sha256_of_pair(picture: Path, alpha: Path) -> str:
