@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import export, matte
-from sdnet_pl.reporting import evaluate
+from sdnet_pl.reporting import evaluate, info
 
 LIGHTNING_COMMANDS = {
     "fit": "train a network, then score its best checkpoint",
@@ -20,6 +20,7 @@ OTHER_COMMANDS = {
     "matte": (matte, "cut the people out of photos, as straight-alpha PNG"),
     "export": (export, "write a trained network as an ONNX file, checked against PyTorch"),
     "evaluate": (evaluate, "score the alphas of any method, saved as pictures"),
+    "info": (info, "list the networks with their parameters, sizes and work (Table 4)"),
 }
 
 
