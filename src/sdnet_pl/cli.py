@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import export, matte
-from sdnet_pl.reporting import evaluate, info
+from sdnet_pl.reporting import evaluate, info, report
 
 LIGHTNING_COMMANDS = {
     "fit": "train a network, then score its best checkpoint",
@@ -21,6 +21,7 @@ OTHER_COMMANDS = {
     "export": (export, "write a trained network as an ONNX file, checked against PyTorch"),
     "evaluate": (evaluate, "score the alphas of any method, saved as pictures"),
     "info": (info, "list the networks with their parameters, sizes and work (Table 4)"),
+    "report": (report, "print a table of the paper with the scores of runs beside it"),
 }
 
 
