@@ -15,7 +15,7 @@ from statistics import mean, stdev
 from benchmarks.timing import positive
 from sdnet_pl.data.pictures import atomic_write
 from sdnet_pl.metrics import METRIC_LABELS
-from sdnet_pl.reporting.tables import to_markdown
+from sdnet_pl.reporting.tables import CONSTANT, to_markdown
 
 CONFIG = "experiments/ablations/small.yaml"
 TEACHERS = ("none", "transitive", "dense", "best_teacher")
@@ -80,7 +80,7 @@ def read(folder: Path) -> dict[str, dict[str, str]]:
     if not file.exists():
         return {}
     with file.open() as stream:
-        return {row["benchmark"]: row for row in csv.DictReader(stream) if row["method"] == "network"}
+        return {row["benchmark"]: row for row in csv.DictReader(stream) if row["method"] != CONSTANT}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,11 +17,11 @@ import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import interleave, positive
 from sdnet_pl.inference.onnx_file import to_onnx
 from sdnet_pl.nn import PRESETS, SDNet, create_model, fold_batch_norm
+from sdnet_pl.reporting.info import gmac
 from sdnet_pl.reporting.tables import to_markdown
 
 
@@ -124,12 +124,7 @@ def _peak_rss() -> float:
 def counts(name: str) -> dict[str, str | float]:
     """Parameters in millions, and GMAC at 512x512."""
     model = build(name)
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        model(picture((512, 512)))
-    return {
-        "M parameters": sum(p.numel() for p in model.parameters()) / 1e6,
-        "GMAC at 512x512": counter.get_total_flops() / 2e9,
-    }
+    return {"M parameters": sum(p.numel() for p in model.parameters()) / 1e6, "GMAC at 512x512": gmac(model)}
 
 
 def height_width(text: str) -> tuple[int, int]:

@@ -58,6 +58,8 @@ class MobileNetV2UNet(nn.Module):
 class PeerModule(SDNetModule):
     """Trains the peer; options that concern SDNet's own network or its side outputs have no effect."""
 
+    method = "peer: MobileNetV2 U-Net, 6.3 M"
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.model = MobileNetV2UNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

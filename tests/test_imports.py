@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import sdnet_pl
+from sdnet_pl.cli import OTHER_COMMANDS
 
 PACKAGE = Path(sdnet_pl.__file__).parent
 # A room may import itself and those before it; `inference` stands before `lit`, whose predict step uses it.
@@ -54,7 +55,7 @@ def test_every_room_is_in_the_plan():
     assert rooms == set(ROOMS)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["matte", "--help"], ["prepare", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in OTHER_COMMANDS), ["--version"]])
 def test_help_imports_nothing_heavy(arguments: list[str]):
     code = (
         "import sys; from sdnet_pl.cli import main\n"

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from sdnet_pl.data.prepare import command as prepare
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import export, matte
+from sdnet_pl.reporting import evaluate, info, report
 
 LIGHTNING_COMMANDS = {
     "fit": "train a network, then score its best checkpoint",
@@ -20,6 +21,9 @@ OTHER_COMMANDS = {
     "matte": (matte, "cut the people out of photos, as straight-alpha PNG"),
     "export": (export, "write a trained network as an ONNX file, checked against PyTorch"),
     "prepare": (prepare, "turn a public data set as downloaded into one that trains and scores fast"),
+    "evaluate": (evaluate, "score the alphas of any method, saved as pictures"),
+    "info": (info, "list the networks with their parameters, sizes and work (Table 4)"),
+    "report": (report, "print a table of the paper with the scores of runs beside it"),
 }
 
 

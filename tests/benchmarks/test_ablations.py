@@ -55,6 +55,9 @@ def test_rows_train_once(cutout_root: Path, tmp_path: Path, capsys, monkeypatch:
     ablations.main(arguments)
     text = table.read_text()
     assert text.count("| 1 |") == 2  # both rows have a seed
+    # Or `report` would take it for SDNet, whose config it has.
+    scores = (ablations.run_dir(tmp_path / "runs", PEER, 3) / "metrics.csv").read_text()
+    assert "peer: MobileNetV2 U-Net" in scores
     started = capsys.readouterr().err
     assert started.count(", seed 3") == 2
     ablations.main(arguments)

@@ -73,6 +73,21 @@ def list_pictures(folder: str | Path) -> list[Path]:
     return pictures
 
 
+def pictures_by_name(folder: str | Path) -> dict[str, Path]:
+    """The picture files of a folder and its sub-folders by their path below it, without suffix, in that order.
+
+    Raises:
+        InputError: as :func:`list_pictures`, and for two files of one name.
+    """
+    named: dict[str, Path] = {}
+    for file in list_pictures(folder):
+        name = file.relative_to(folder).with_suffix("").as_posix()
+        if name in named:
+            raise InputError(f"{named[name]} and {file} have one name, so their partner is unclear; remove one.")
+        named[name] = file
+    return named
+
+
 def read_header(path: str | Path) -> Header:
     """Size, pixel format and transparency of a picture, without decoding its pixels.
 

@@ -123,7 +123,7 @@ class RunReport(Callback):
             name: benchmark.hash if scores[name]["images"] == len(benchmark) else "partial"
             for name, benchmark in benchmarks.items()
         }
-        rows = score_rows(scores, hashes)
+        rows = score_rows(scores, hashes, pl_module.method)
         folder = Path(trainer.default_root_dir)
         files = {"metrics.csv": to_csv(rows), "metrics.md": to_markdown(rows)}
         for name, benchmark in benchmarks.items():

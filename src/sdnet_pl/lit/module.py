@@ -19,6 +19,7 @@ from sdnet_pl.lit.optimizer import Muon
 from sdnet_pl.losses import Distillation, MattingObjective
 from sdnet_pl.metrics import BenchmarkMetrics
 from sdnet_pl.nn import SDNet, SideOutputs, create_model
+from sdnet_pl.reporting.tables import NETWORK
 
 HEADLINE = "val/mad"
 
@@ -54,6 +55,9 @@ class SDNetModule(LightningModule):
         compile: Compiles the network's training step with ``torch.compile``: minutes at the start for a shorter step.
             On a CPU it needs a C++ compiler. Validation, whose pictures differ in size, stays as it is.
     """
+
+    # Names the rows of its scores; another network than SDNet has another name
+    method = NETWORK
 
     def __init__(
         self,

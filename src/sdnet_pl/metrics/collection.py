@@ -1,5 +1,6 @@
 """All scores of one benchmark, from one pass over its images and one check of each batch."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from sdnet_pl.metrics.functional import (
     intersection_over_union,
     reduce_errors,
 )
-from sdnet_pl.metrics.levels import quantise
+from sdnet_pl.metrics.levels import Levels, quantise
 from sdnet_pl.metrics.matting import STATE_DTYPE, ImageMeans
 
 QUICK_SCORES = ("mad_whole", "mse_whole", "sad_whole", "sad_unknown", "mse_unknown", "iou_whole")
@@ -38,6 +39,36 @@ METRIC_LABELS: dict[str, tuple[str, float]] = {
     "connectivity_whole": ("Conn/1000 (whole image)", 1.0),
     "connectivity_unknown": ("Conn/1000 (unknown region)", 1.0),
 }
+
+
+def image_scores(levels: Levels, names: Sequence[str]) -> Tensor:
+    """Score every image of a batch.
+
+    Args:
+        levels: of `quantise`, with a trimap if a name asks for the unknown region.
+        names: keys of `METRIC_LABELS`.
+
+    Returns:
+        `[N, B]`, a row for each name, in the units of the functionals; float64 (float32 on MPS). NaN where an image has
+        no unknown pixel.
+
+    Example:
+        >>> import torch
+        >>> levels = quantise(torch.full((1, 1, 2, 2), 0.2), torch.zeros(1, 1, 2, 2))
+        >>> image_scores(levels, ["mad_whole", "iou_whole"])
+        tensor([[0.2000],
+                [1.0000]], dtype=torch.float64)
+    """
+    wanted = {name: name.rsplit("_", 1) for name in names if name != "iou_whole"}
+    # MAD and SAD share their map, and so do the two regions
+    errors = {function: function(levels) for function in {SCORES[metric].errors for metric, _ in wanted.values()}}
+    values = {
+        name: reduce_errors(
+            SCORES[metric], errors[SCORES[metric].errors], levels.unknown if region == "unknown" else None
+        )
+        for name, (metric, region) in wanted.items()
+    }
+    return torch.stack([intersection_over_union(levels) if name == "iou_whole" else values[name] for name in names])
 
 
 class BenchmarkMetrics(ImageMeans):
@@ -81,17 +112,7 @@ class BenchmarkMetrics(ImageMeans):
             InputError: for a wrong shape, dtype, range or trimap code.
         """
         levels = quantise(pred, target, trimap)
-        wanted = [name.rsplit("_", 1) for name in self.score_names if name != "iou_whole"]
-        # MAD and SAD share their map, and so do the two regions
-        errors = {function: function(levels) for function in {SCORES[metric].errors for metric, _ in wanted}}
-        values = [
-            reduce_errors(
-                SCORES[metric], errors[SCORES[metric].errors], levels.unknown if region == "unknown" else None
-            )
-            for metric, region in wanted
-        ]
-        values.insert(self.score_names.index("iou_whole"), intersection_over_union(levels))
-        self._add(torch.stack(values))
+        self._add(image_scores(levels, self.score_names))
         self.histogram = self.histogram + alpha_histogram(levels.target).to(self.histogram)
 
     def compute(self) -> dict[str, Tensor]:

@@ -7,25 +7,33 @@ from collections.abc import Mapping, Sequence
 from sdnet_pl.metrics import METRIC_LABELS
 
 Row = Mapping[str, str | float]
+# The column "method" of a run's scores: its own network, and the line that any network must beat
+NETWORK, CONSTANT = "network", "constant mean matte"
 
 
-def score_rows(scores: Mapping[str, Mapping[str, float]], hashes: Mapping[str, str]) -> list[dict[str, str | float]]:
+def score_rows(
+    scores: Mapping[str, Mapping[str, float]], hashes: Mapping[str, str], method: str = NETWORK
+) -> list[dict[str, str | float]]:
     """One row a benchmark and a second for the constant matte at its mean alpha, the line that any network must beat.
 
     Args:
-        scores: For each benchmark the values that ``BenchmarkMetrics.compute`` gave.
+        scores: For each benchmark the values that ``BenchmarkMetrics.compute`` gave, or those of one region.
         hashes: The hash of each benchmark.
+        method: What was scored.
     """
     rows: list[dict[str, str | float]] = []
     for name, values in scores.items():
         head: dict[str, str | float] = {"benchmark": name, "hash": hashes[name], "images": int(values["images"])}
-        head["without unknown pixels"] = int(values["images_without_unknown"])
-        for method, prefix in (("network", ""), ("constant mean matte", "constant_")):
-            row = head | {"method": method}
-            for key, (label, scale) in METRIC_LABELS.items():
-                if prefix + key in values:
-                    row[label] = scale * values[prefix + key]
-            rows.append(row)
+        if "images_without_unknown" in values:
+            head["without unknown pixels"] = int(values["images_without_unknown"])
+        for name_of_row, prefix in ((method, ""), (CONSTANT, "constant_")):
+            given = {
+                label: scale * values[prefix + key]
+                for key, (label, scale) in METRIC_LABELS.items()
+                if prefix + key in values
+            }
+            if given:
+                rows.append({**head, "method": name_of_row, **given})
     return rows
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from sdnet_pl.data.foreground import extend_foreground
 from sdnet_pl.data.pictures import (
     list_pictures,
+    pictures_by_name,
     read_alpha,
     read_header,
     read_rgb,
@@ -158,7 +159,7 @@ class MaskFolder(PhotoSource):
 
 def _pairs(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
     """The files of two folders by their common names, of equal sizes, those of the second with a single channel."""
-    named = [_by_name(path / folder) for folder in (pictures, alphas)]
+    named = [pictures_by_name(path / folder) for folder in (pictures, alphas)]
     alone = sorted(named[0].keys() ^ named[1].keys())
     if alone:
         shown = ", ".join(str(named[0].get(name) or named[1][name]) for name in alone[:3])
@@ -181,7 +182,7 @@ def _pairs(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
 def _named(folder: str, names: Path) -> list[Path]:
     if not names.is_file():
         raise InputError(f"{names} does not exist; give a text file with a picture's name on every line.")
-    pictures = _by_name(Path(folder))
+    pictures = pictures_by_name(folder)
     wanted = names.read_text().split("\n")
     wanted = [name.strip() for name in wanted if name.strip()]
     unknown = [name for name in wanted if name not in pictures]
@@ -194,17 +195,6 @@ def _named(folder: str, names: Path) -> list[Path]:
             else f"{names} is empty; write the name of a picture on every line."
         )
     return [pictures[name] for name in wanted]
-
-
-def _by_name(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder by their path below it, without the suffix."""
-    named: dict[str, Path] = {}
-    for file in list_pictures(folder):
-        name = file.relative_to(folder).with_suffix("").as_posix()
-        if name in named:
-            raise InputError(f"{named[name]} and {file} have one name, so their partner is unclear; remove one.")
-        named[name] = file
-    return named
 
 
 def _sha256_of_pair(picture: Path, alpha: Path) -> str:

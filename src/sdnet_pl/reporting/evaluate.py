@@ -1,0 +1,197 @@
+"""The command ``sdnet-pl evaluate``: the scores of any method's alphas, saved as pictures."""
+
+# Nothing heavy is imported here, so that the help answers at once.
+import argparse
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdnet_pl.errors import InputError
+
+if TYPE_CHECKING:
+    from sdnet_pl.reporting.folder_scores import Files
+
+REGIONS = ("whole", "unknown")
+SHOWN = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument(
+        "--pred",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="predicted alphas: pictures of one channel, 8 or 16 bit (PNG, ...)",
+    )
+    parser.add_argument(
+        "--alpha",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="true alphas of the same names below the folder, suffixes aside",
+    )
+    parser.add_argument(
+        "--trimap",
+        type=Path,
+        metavar="DIR",
+        help="trimaps of 0, 128 and 255 (default for the unknown region: an ellipse of 25 px around each alpha's edge)",
+    )
+    parser.add_argument(
+        "--region",
+        choices=REGIONS,
+        help="score only the whole image, or only the unknown region (default: both with --trimap, else whole)",
+    )
+    parser.add_argument(
+        "--method", metavar="NAME", help="what made the predictions (default: the name of their folder)"
+    )
+    parser.add_argument(
+        "--benchmark", metavar="NAME", help="what the alphas are, such as ppm-100 (default: the name of their folder)"
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: half the cores, at most 8)")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="also write metrics.csv, metrics.md and images.csv there"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the scores, and write them where ``--output`` says.
+
+    Names, sizes and channels of all pictures are checked before the first is scored. Known pixels are scored as they
+    were predicted: a method that reads the trimap fills them in itself.
+
+    Args:
+        args: as declared by :func:`add_arguments`.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        InputError: a folder is missing or empty, names or sizes differ, a picture has colours or does not decode, a
+            trimap has other codes than 0, 128 and 255, or ``DIR`` holds results already.
+    """
+    if args.workers is not None and args.workers < 0:
+        raise InputError(f"--workers is {args.workers}; give a number of processes, or 0 for none but this one.")
+    if args.trimap and args.region == "whole":
+        raise InputError("--region whole scores every pixel, with or without --trimap; leave one of the two out.")
+    method = args.method or args.pred.resolve().name
+    benchmark = args.benchmark or args.alpha.resolve().name
+    if Path(benchmark).name != benchmark:
+        raise InputError(f"--benchmark {benchmark!r} also names a file; give a name without slashes.")
+    if args.output and (args.output / "metrics.csv").exists():
+        raise InputError(f"{args.output} holds scores already; name another folder with -o.")
+    files = plan(args.pred, args.alpha, args.trimap)
+
+    import yaml
+
+    from sdnet_pl.data.pictures import atomic_write
+    from sdnet_pl.metrics import METRIC_LABELS
+    from sdnet_pl.reporting.folder_scores import FolderScores, folder_hash
+    from sdnet_pl.reporting.tables import CONSTANT, NETWORK, score_rows, to_csv, to_markdown
+
+    if method in (NETWORK, CONSTANT):
+        raise InputError(f"{method!r} is what a run's own table calls its rows; give the method's name with --method.")
+    regions = [args.region] if args.region else list(REGIONS) if args.trimap else ["whole"]
+    workers = min(8, (os.cpu_count() or 1) // 2) if args.workers is None else args.workers
+    each, total, description = FolderScores(files, regions).score_all(workers)
+    found = folder_hash(description)
+    rows = score_rows({benchmark: total}, {benchmark: found}, method)
+    text = f"{to_markdown(rows)}\n{_explain(found, len(files), description['rules'])}\n"
+    print(text, end="")
+    if args.output:
+        labelled = [
+            {"image": name} | {METRIC_LABELS[key][0]: METRIC_LABELS[key][1] * value for key, value in scores.items()}
+            for name, scores in each.items()
+        ]
+        written = {
+            "images.csv": to_csv(labelled),
+            f"benchmarks/{benchmark}.yaml": yaml.safe_dump({"hash": found} | description),
+            "metrics.md": text,
+            "metrics.csv": to_csv(rows),
+        }
+        for name, content in written.items():
+            with atomic_write(args.output / name) as temporary:
+                temporary.write_text(content)
+    return 0
+
+
+def plan(pred: Path, alpha: Path, trimap: Path | None) -> "dict[str, Files]":
+    """The files of each picture by its name, which is the path below the folder without suffix.
+
+    Args:
+        pred: the folder of predicted alphas.
+        alpha: the folder of true alphas.
+        trimap: the folder of trimaps, if there is one.
+
+    Raises:
+        InputError: a folder is missing or empty, or names, sizes or channels are wrong; all such pictures are counted.
+    """
+    from sdnet_pl.data.pictures import pictures_by_name, read_header, require_single_channel
+
+    preds, alphas = pictures_by_name(pred), pictures_by_name(alpha)
+    trimaps = None if trimap is None else pictures_by_name(trimap)
+    _require_same_names(pred, preds, alpha, alphas)
+    if trimap and trimaps:
+        _require_same_names(trimap, trimaps, alpha, alphas)
+
+    colored, unequal, first = [], [], None
+    for name, true in alphas.items():
+        own = (preds[name], true) if trimaps is None else (preds[name], true, trimaps[name])
+        headers = {file: read_header(file) for file in own}
+        for file, header in headers.items():
+            try:
+                require_single_channel(file, header.mode, header.has_alpha)
+            except InputError as error:
+                first = first or error
+                colored.append(str(file))
+        unequal += [
+            f"{file} is {header.width}×{header.height} and its alpha {headers[true].width}×{headers[true].height}"
+            for file, header in headers.items()
+            if header[:2] != headers[true][:2]
+        ]
+    if first:
+        raise InputError(f"{len(colored)} file(s) are no alphas or trimaps: {_some(colored)}. {first}")
+    if unequal:
+        raise InputError(
+            f"{len(unequal)} file(s) of {len(alphas)} pictures differ in size from their alpha: {_some(unequal)}; "
+            "scale them to it, trimaps by nearest neighbour."
+        )
+
+    from sdnet_pl.reporting.folder_scores import Files
+
+    return {name: Files(preds[name], true, trimaps[name] if trimaps else None) for name, true in alphas.items()}
+
+
+def _require_same_names(folder: Path, named: Mapping[str, Path], alpha: Path, alphas: Mapping[str, Path]) -> None:
+    missing = [name for name in alphas if name not in named]
+    surplus = [name for name in named if name not in alphas]
+    if missing or surplus:
+        parts = []
+        if missing:
+            parts.append(f"{len(missing)} of {len(alphas)} alphas have no partner in {folder} ({_some(missing)})")
+        if surplus:
+            parts.append(f"{len(surplus)} of {len(named)} pictures in {folder} have no alpha ({_some(surplus)})")
+        raise InputError(
+            f"{folder} and {alpha} do not hold the same names: {' and '.join(parts)}; names are the paths below the "
+            "folders, without suffix: rename the files, or leave out what is not scored."
+        )
+
+
+def _some(texts: Collection[str]) -> str:
+    more = f", and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return ", ".join(list(texts)[:SHOWN]) + more
+
+
+def _explain(found: str, count: int, rules: Mapping[str, str]) -> str:
+    lines = [f"Means over {count} pictures, predictions as they are in their files."]
+    if rules.get("trimap") == "given":
+        lines.append("The unknown region is that of the trimaps given.")
+    elif "trimap" in rules:
+        lines.append(
+            f"No trimaps were given: the unknown region is that of the fixed evaluation trimap, an {rules['trimap']} "
+            "around the edge of each alpha."
+        )
+    covered = "alphas and trimaps" if rules.get("trimap") == "given" else "alphas"
+    lines.append(f"The benchmark hash {found} covers the {covered}: two methods' scores compare only where it agrees.")
+    return "\n".join(lines)

@@ -1,0 +1,90 @@
+"""The command ``sdnet-pl info``: Table 4 of the paper for the presets, measured on the networks themselves."""
+
+# Nothing heavy is imported here, so that the help answers at once.
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SIDE = 512
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument(
+        "presets", nargs="*", metavar="PRESET", help="networks such as sdnet-fast (default: all), of untrained weights"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a markdown table: each preset without and with the trimap as fourth channel.
+
+    Args:
+        args: as declared by :func:`add_arguments`.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    from sdnet_pl.nn import PRESETS, create_model
+    from sdnet_pl.reporting.tables import to_markdown
+
+    presets = args.presets or list(PRESETS)
+    for preset in presets:
+        create_model(preset)  # a wrong name is said before seconds of measuring
+    print(to_markdown([measure(preset, trimap) for preset in presets for trimap in (False, True)]), end="")
+    return 0
+
+
+def measure(preset: str, trimap: bool = False) -> dict[str, str | float]:
+    """A row of the table.
+
+    Args:
+        preset: a key of ``PRESETS``.
+        trimap: the network with the trimap as fourth channel.
+
+    Returns:
+        Parameters in millions, the file of its state_dict and that of its weights as they ship (fp16) in MiB, and GMAC.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    import torch
+
+    from sdnet_pl.inference.weights import Trained, write_weights
+    from sdnet_pl.nn import create_model
+
+    model = create_model(preset, trimap=trimap).eval()
+    with TemporaryDirectory() as folder:
+        state, shipped = Path(folder) / "state_dict.pt", Path(folder) / "weights.safetensors"
+        torch.save(model.state_dict(), state)
+        write_weights(Trained(preset, trimap, {}, SIDE, model.state_dict(), state), shipped, {})
+        sizes = [file.stat().st_size / 2**20 for file in (state, shipped)]
+    return {
+        "network": preset,
+        "trimap": "✓" if trimap else "",
+        "parameters (M)": sum(p.numel() for p in model.parameters()) / 1e6,
+        "state_dict file (MiB)": sizes[0],
+        "fp16 weights (MiB)": sizes[1],
+        f"GMAC at {SIDE}×{SIDE}": gmac(model, model.in_channels),
+    }
+
+
+def gmac(model: "nn.Module", channels: int = 3) -> float:
+    """Multiply–accumulate operations in billions of one 512×512 picture: those of convolutions and matrix products.
+
+    Args:
+        model: a network that takes ``[1, channels, H, W]``.
+        channels: of its input.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        model(torch.zeros(1, channels, SIDE, SIDE))
+    return counter.get_total_flops() / 2e9

@@ -1,0 +1,167 @@
+"""What runs and evaluations have left on the disk: their scores, and what a run was trained with."""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from sdnet_pl.errors import InputError
+from sdnet_pl.metrics import METRIC_LABELS
+from sdnet_pl.reporting.tables import CONSTANT, NETWORK
+
+# What two trainings may differ in and still be one training with two seeds: where it ran and what it showed.
+INCIDENTAL = re.compile(
+    r"(seed_everything|run_dir|ckpt_path|weights_only|data\.(seed|root|workers|cache|test|predict)|checkpoint\.dirpath"
+    r"|trainer\.(logger|default_root_dir|enable_progress_bar|enable_model_summary|log_every_n_steps)|model\.compile)(\.|$)"
+)
+
+MODEL_KEYS = ("preset", "network", "trimap", "distillation")
+
+
+class Result(NamedTuple):
+    """The scores of one network or method on one benchmark.
+
+    Attributes:
+        folder: Where they lie.
+        benchmark: Name of the benchmark.
+        hash: Its hash, or "partial".
+        method: "network", or the method that was evaluated.
+        scores: By the keys of ``METRIC_LABELS``, in the units of the functionals.
+        training: The config that the network was trained with, its keys joined by dots; none for another method.
+        origin: Where the network was trained; none for another method.
+    """
+
+    folder: Path
+    benchmark: str
+    hash: str
+    method: str
+    scores: Mapping[str, float]
+    training: Mapping[str, Any] | None
+    origin: Path | None
+
+    @property
+    def seeds(self) -> tuple[Any, Any]:
+        """Seed of the network and of its samples."""
+        training = self.training or {}
+        return training.get("seed_everything"), training.get("data.seed")
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What makes the training another one, and not another seed of the same."""
+        return {key: value for key, value in (self.training or {}).items() if not INCIDENTAL.match(key)}
+
+
+def find_results(places: Iterable[Path]) -> tuple[list[Result], dict[Path, str]]:
+    """All results in folders and below; those of a training come before those of a later ``test``.
+
+    Args:
+        places: Directories of runs or of ``evaluate -o``, or directories above such.
+
+    Returns:
+        The results; and the directories that give none, each with the reason.
+
+    Raises:
+        InputError: A place is missing or holds no run.
+    """
+    folders: dict[Path, Path] = {}
+    for place in places:
+        if not place.is_dir():
+            raise InputError(f"{place} is no directory; give those of runs, or one above them.")
+        found = {file.parent for name in ("metrics.csv", "config*.yaml") for file in place.rglob(name)}
+        found = {folder for folder in found if _scores_here(folder) or (folder / "config.yaml").exists()}
+        if not found:
+            raise InputError(
+                f"{place} holds no run: neither a config.yaml nor a metrics.csv with scores is in it or below; give "
+                "the directories that `sdnet-pl fit`, `test` or `evaluate -o` wrote."
+            )
+        for folder in sorted(found):
+            folders.setdefault(folder.resolve(), folder)
+    results, left = [], {}
+    for folder in folders.values():
+        if not _scores_here(folder):
+            left[folder] = "there is no metrics.csv: it has not been scored"
+            continue
+        try:
+            results += _read(folder)
+        except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+            left[folder] = f"its config.yaml or metrics.csv cannot be read ({' '.join(str(error).split())})"
+        except InputError as error:
+            left[folder] = str(error)
+    return sorted(results, key=lambda result: (result.origin != result.folder, str(result.folder))), left
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The leaves of a config by their path, ``model.lr``; lists are leaves."""
+    leaves: dict[str, Any] = {}
+    for key, value in config.items():
+        path = f"{prefix}{key}"
+        leaves |= flatten(value, f"{path}.") if isinstance(value, dict) and value else {path: value}
+    return leaves
+
+
+def _scores_here(folder: Path) -> bool:
+    file = folder / "metrics.csv"
+    # A logger of Lightning has a metrics.csv too.
+    return file.is_file() and file.read_bytes().startswith(b"benchmark,hash,")
+
+
+def _read(folder: Path) -> list[Result]:
+    with (folder / "metrics.csv").open(newline="", encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["method"] != CONSTANT]
+    training, origin = _training(folder) if any(row["method"] == NETWORK for row in rows) else (None, None)
+    return [
+        Result(
+            folder,
+            row["benchmark"],
+            row["hash"],
+            row["method"],
+            {key: float(row[label]) / scale for key, (label, scale) in METRIC_LABELS.items() if row.get(label)},
+            training if row["method"] == NETWORK else None,
+            origin if row["method"] == NETWORK else None,
+        )
+        for row in rows
+    ]
+
+
+def _training(folder: Path) -> tuple[dict[str, Any], Path]:
+    """The config of the training behind the scores of a folder, and where it ran.
+
+    The config of a ``test`` says how it scored; how the network was trained stands beside its checkpoint.
+    """
+    configs = _configs(folder)
+    if not configs:
+        raise InputError("there is no config.yaml that says how its network was trained")
+    fits, origin = [config for config in configs if not _evaluates(config)], folder
+    if not fits:
+        weights = str(configs[-1].get("ckpt_path") or configs[-1]["model"].get("weights"))
+        if not weights.endswith(".ckpt"):
+            raise InputError(f"it scored {weights}, which does not say how it was trained")
+        origin = Path(weights).parent
+        fits = [config for config in _configs(origin) if not _evaluates(config)]
+        if not fits:
+            raise InputError(
+                f"it scored {weights}, and there is no config.yaml of a training beside that (seen from {Path.cwd()})"
+            )
+    for config in fits[:-1]:
+        if config["model"] != fits[-1]["model"]:
+            raise InputError("it was resumed with other settings of the model")
+    config = fits[-1]
+    missing = [key for key in MODEL_KEYS if key not in config["model"]]
+    if missing:
+        raise InputError(f"its config.yaml has no model.{missing[0]}")
+    # The arguments of a network are one setting, whichever of them are given.
+    model = {f"model.{key}": value for key, value in config["model"].items()}
+    rest = flatten({key: value for key, value in config.items() if key != "model"})
+    return rest | model | {"model.network": model["model.network"] or {}}, origin
+
+
+def _configs(folder: Path) -> list[dict[str, Any]]:
+    files = sorted(folder.glob("config*.yaml"), key=lambda file: (len(file.name), file.name))
+    return [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+
+
+def _evaluates(config: Mapping[str, Any]) -> bool:
+    return "verbose" in config  # an argument of `test` and `validate`, and not of `fit`

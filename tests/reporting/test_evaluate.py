@@ -1,0 +1,214 @@
+"""Any method's alphas, saved as pictures, get the scores that the metrics give on their pixels."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from sdnet_pl.cli import main
+from sdnet_pl.data.trimap import evaluation_trimap
+from sdnet_pl.metrics import METRIC_LABELS, ConstantMatteReference, functional
+
+NAMES = ("a", "sub/b", "sub/c")
+OF: dict[str, Callable[..., torch.Tensor]] = {
+    "mad": functional.mad,
+    "mse": functional.mse,
+    "sad": functional.sad,
+    "gradient": functional.gradient_error,
+    "connectivity": functional.connectivity_error,
+}
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Folders of small alphas, predictions and trimaps, and their pixels; the last trimap has no unknown pixel."""
+    rng = np.random.default_rng(0)
+    made: dict[str, dict[str, np.ndarray]] = {"alpha": {}, "pred": {}, "trimap": {}}
+    for i, name in enumerate(NAMES):
+        alpha = np.zeros((48 + 8 * i, 64), np.uint8)
+        alpha[12:40, 10:40] = np.linspace(60, 255, 30).astype(np.uint8)
+        trimap = np.where(alpha > 0, np.uint8(255), np.uint8(0))
+        if i < 2:
+            trimap[8:44, 6:30] = 128
+        pred = np.clip(alpha + rng.integers(-60, 60, alpha.shape), 0, 255).astype(np.uint8)
+        for kind, pixels in (("alpha", alpha), ("pred", pred), ("trimap", trimap)):
+            made[kind][name] = pixels
+            save(tmp_path / kind / f"{name}.png", pixels)
+    return made
+
+
+def evaluate(folder: Path, *more: str, pred: str = "pred") -> list[str]:
+    return ["evaluate", "--pred", str(folder / pred), "--alpha", str(folder / "alpha"), "--workers", "0", *more]
+
+
+def table(file: Path) -> list[dict[str, str]]:
+    with file.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def expected(pictures: dict[str, dict[str, np.ndarray]], name: str, key: str, trimap: np.ndarray) -> float:
+    """A score by the functional metrics, in the scale of its label; IoU by numpy."""
+    pred, alpha = pictures["pred"][name], pictures["alpha"][name]
+    metric, region = key.rsplit("_", 1)
+    if metric == "iou":
+        a, b = pred >= 128, alpha >= 128
+        return (a & b).sum() / (a | b).sum()
+    batch = [torch.from_numpy(x)[None, None] / 255 for x in (pred, alpha)]
+    unknown = torch.from_numpy(trimap)[None, None] if region == "unknown" else None
+    return METRIC_LABELS[key][1] * float(OF[metric](*batch, unknown))
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_scores_are_those_of_the_metrics(pictures, tmp_path: Path, capsys, given: bool):
+    regions = ["--trimap", str(tmp_path / "trimap")] if given else ["--region", "unknown"]
+    arguments = [*regions, "--method", "MODNet*", "--benchmark", "ppm-100", "-o", str(tmp_path / "out")]
+    assert main(evaluate(tmp_path, *arguments)) == 0
+    printed = capsys.readouterr().out
+    each = {row["image"]: row for row in table(tmp_path / "out" / "images.csv")}
+    assert list(each) == list(NAMES)
+    method, *constant = table(tmp_path / "out" / "metrics.csv")
+    keys = [key for key in METRIC_LABELS if given or key.endswith("unknown")]
+    assert [column for column in each["a"] if column != "image"] == [METRIC_LABELS[key][0] for key in keys]
+    for key in keys:
+        label, values = METRIC_LABELS[key][0], []
+        for name in NAMES:
+            trimap = pictures["trimap"][name] if given else evaluation_trimap(pictures["alpha"][name])
+            value = expected(pictures, name, key, trimap)
+            assert float(each[name][label]) == pytest.approx(value, rel=1e-12, nan_ok=True)
+            values.append(value)
+        assert float(method[label]) == pytest.approx(np.nanmean(values), rel=1e-12)
+    assert method["method"] == "MODNet*"
+    assert method["benchmark"] == "ppm-100"
+    assert method["images"] == "3"
+    assert method["without unknown pixels"] == ("1" if given else "0")
+    assert [row["method"] for row in constant] == (["constant mean matte"] if given else [])
+    if given:
+        reference = ConstantMatteReference()
+        for alpha in pictures["alpha"].values():
+            reference.update(torch.from_numpy(alpha)[None, None] / 255)
+        for key, label in (("mad", "MAD×1000 (whole image)"), ("mse", "MSE×1000 (whole image)")):
+            assert float(constant[0][label]) == pytest.approx(1000 * float(reference.compute()[key]), rel=1e-12)
+    assert printed == (tmp_path / "out" / "metrics.md").read_text()
+    assert method["hash"] in printed
+    assert ("fixed evaluation trimap, an ellipse of 25 px" in printed) != given
+    description = yaml.safe_load((tmp_path / "out" / "benchmarks" / "ppm-100.yaml").read_text())
+    assert description["hash"] == method["hash"]
+    assert list(description["pictures"]) == list(NAMES)
+
+
+def test_by_hand_and_without_trimap_the_whole_image_alone(tmp_path: Path, capsys):
+    """204 of 255 in place of 255 everywhere, once in 8 and once in 16 bits."""
+    save(tmp_path / "alpha" / "x.png", np.full((20, 50), 255, np.uint8))
+    save(tmp_path / "alpha" / "y.png", np.full((20, 50), 65535, np.uint16))
+    save(tmp_path / "pred" / "x.png", np.full((20, 50), 204, np.uint8))
+    save(tmp_path / "pred" / "y.tif", np.full((20, 50), 204 * 257, np.uint16))
+    assert main(evaluate(tmp_path, "-o", str(tmp_path / "out"))) == 0
+    for row in [*table(tmp_path / "out" / "images.csv"), table(tmp_path / "out" / "metrics.csv")[0]]:
+        assert float(row["MAD×1000 (whole image)"]) == pytest.approx(200)
+        assert float(row["MSE×1000 (whole image)"]) == pytest.approx(40)
+        assert float(row["SAD/1000 (whole image)"]) == pytest.approx(0.2)
+        assert not any("unknown" in column for column in row)
+    assert table(tmp_path / "out" / "metrics.csv")[0]["method"] == "pred"
+    assert "unknown" not in capsys.readouterr().out
+
+
+def test_two_processes_give_what_one_gives(pictures, tmp_path: Path):
+    for workers in ("0", "2"):
+        more = ["--trimap", str(tmp_path / "trimap"), "--workers", workers, "-o", str(tmp_path / workers)]
+        assert main(evaluate(tmp_path, *more)) == 0
+    for file in ("metrics.csv", "metrics.md", "images.csv", "benchmarks/alpha.yaml"):
+        assert (tmp_path / "0" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
+
+
+def hash_of(capsys, arguments: list[str]) -> str:
+    assert main(arguments) == 0
+    return capsys.readouterr().out.splitlines()[2].split("|")[2].strip()
+
+
+def test_the_hash_is_that_of_the_pixels_of_the_benchmark(pictures, tmp_path: Path, capsys):
+    trimap = ["--trimap", str(tmp_path / "trimap")]
+    whole, both = hash_of(capsys, evaluate(tmp_path)), hash_of(capsys, evaluate(tmp_path, *trimap))
+    assert whole != both
+    # Another method, and other files of the same pixels: the same benchmark.
+    save(tmp_path / "pred" / "a.png", pictures["pred"]["a"] // 2)
+    for kind in ("alpha", "pred", "trimap"):
+        (tmp_path / kind / "a.png").unlink()
+        save(tmp_path / kind / "z.tif", pictures[kind]["a"])
+    assert hash_of(capsys, evaluate(tmp_path)) == whole
+    assert hash_of(capsys, evaluate(tmp_path, *trimap)) == both
+    pictures["trimap"]["a"][0, 0] = 128
+    save(tmp_path / "trimap" / "z.tif", pictures["trimap"]["a"])
+    assert hash_of(capsys, evaluate(tmp_path)) == whole
+    assert hash_of(capsys, evaluate(tmp_path, *trimap)) != both
+    pictures["alpha"]["a"][0, 0] = 1
+    save(tmp_path / "alpha" / "z.tif", pictures["alpha"]["a"])
+    assert hash_of(capsys, evaluate(tmp_path)) != whole
+
+
+def other_names(folder: Path) -> None:
+    for i in range(7):
+        save(folder / "pred" / f"more{i}.png", np.zeros((8, 8), np.uint8))
+    (folder / "pred" / "a.png").unlink()
+
+
+def other_sizes(folder: Path) -> None:
+    for name in ("a", "sub/b"):
+        save(folder / "pred" / f"{name}.png", np.zeros((8, 9), np.uint8))
+    save(folder / "trimap" / "sub" / "c.png", np.zeros((4, 5), np.uint8))
+
+
+def colors(folder: Path) -> None:
+    save(folder / "alpha" / "a.png", np.zeros((48, 64, 3), np.uint8))
+    save(folder / "pred" / "sub" / "b.png", np.zeros((56, 64, 4), np.uint8))
+
+
+def codes(folder: Path) -> None:
+    save(folder / "trimap" / "sub" / "b.png", np.full((56, 64), 127, np.uint8))
+
+
+def no_folder(folder: Path) -> None:
+    (folder / "trimap").rename(folder / "elsewhere")
+
+
+def earlier_scores(folder: Path) -> None:
+    save(folder / "out" / "x.png", np.zeros((8, 8), np.uint8))
+    (folder / "out" / "metrics.csv").write_text("benchmark,hash,images\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "more", "said"),
+    [
+        (other_names, [], ["1 of 3 alphas", "(a)", "7 of 9 pictures", "more0, more1, more2, more3, more4, and 2 more"]),
+        (other_sizes, [], ["3 file(s) of 3 pictures", "a.png is 9×8 and its alpha 64×48", "c.png is 5×4"]),
+        (colors, [], ["2 file(s)", "alpha/a.png", "pred/sub/b.png", "3 channels", "greyscale"]),
+        (codes, [], ["b.png", "127", "0 (background), 128 (unknown) and 255"]),
+        (codes, ["--workers", "1"], ["b.png", "127", "0 (background), 128 (unknown) and 255"]),
+        (no_folder, [], ["trimap does not exist"]),
+        (earlier_scores, [], ["out holds scores already", "-o"]),
+        (None, ["--region", "whole"], ["--region whole", "--trimap"]),
+        (None, ["--method", "network"], ["'network'", "--method"]),
+        (None, ["--benchmark", "a/b"], ["'a/b'", "slashes"]),
+        (None, ["--workers", "-1"], ["--workers is -1"]),
+    ],
+)
+def test_refusals(
+    pictures, tmp_path: Path, capsys, spoil: Callable[[Path], None] | None, more: list[str], said: list[str]
+):
+    if spoil:
+        spoil(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    assert main(evaluate(tmp_path, "--trimap", str(tmp_path / "trimap"), "-o", str(tmp_path / "out"), *more)) == 2
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("sdnet-pl: error: ")]
+    for text in said:
+        assert text in line
+    assert set(tmp_path.rglob("*")) == before  # nothing is written

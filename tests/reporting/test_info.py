@@ -1,0 +1,39 @@
+"""The table of the presets holds what their files and networks have."""
+
+import pytest
+import torch
+
+from sdnet_pl.cli import main
+from sdnet_pl.inference.shipped import locate
+from sdnet_pl.nn import create_model
+from sdnet_pl.reporting.info import gmac, measure
+
+
+def test_a_preset_has_two_rows(capsys: pytest.CaptureFixture[str]):
+    assert main(["info", "sdnet-tiny"]) == 0
+    header, _, *rows = ([cell.strip() for cell in x.split("|")[1:-1]] for x in capsys.readouterr().out.splitlines())
+    without, with_trimap = (dict(zip(header, row, strict=True)) for row in rows)
+    assert (without["network"], without["trimap"]) == ("sdnet-tiny", "")
+    assert (with_trimap["network"], with_trimap["trimap"]) == ("sdnet-tiny", "✓")
+    parameters = sum(p.numel() for p in create_model("sdnet-tiny", trimap=True).parameters())
+    assert float(with_trimap["parameters (M)"]) == pytest.approx(parameters / 1e6, rel=1e-3)
+    assert float(with_trimap["GMAC at 512×512"]) > float(without["GMAC at 512×512"]) > 1
+
+
+def test_sizes_are_those_of_the_files(tmp_path):
+    row = measure("sdnet-fast")
+    state = tmp_path / "state_dict.pt"
+    torch.save(create_model("sdnet-fast").state_dict(), state)
+    assert row["state_dict file (MiB)"] == pytest.approx(state.stat().st_size / 2**20, rel=1e-3)
+    assert row["fp16 weights (MiB)"] == pytest.approx(locate("sdnet-fast").stat().st_size / 2**20, rel=1e-3)
+    assert row["GMAC at 512×512"] == pytest.approx(3.35, abs=0.01)  # MODEL_CARD.md
+
+
+def test_work_is_that_of_the_convolutions():
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 1, 1))
+    assert gmac(network) == pytest.approx(512 * 512 * (8 * 3 * 9 + 8) / 1e9)
+
+
+def test_an_unknown_preset_is_refused(capsys: pytest.CaptureFixture[str]):
+    assert main(["info", "sdnet-tiny", "modnet"]) == 2
+    assert "no preset 'modnet'; the presets are sdnet, sdnet-fast, sdnet-tiny" in capsys.readouterr().err
