@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import yaml
@@ -76,7 +76,7 @@ def run_sweep(file: Path, root: Path, trials: int) -> list[dict[str, str | float
     folder = root / file.stem
     folder.mkdir(parents=True, exist_ok=True)
     storage = JournalStorage(JournalFileBackend(str(folder / "journal.log")))
-    direction = str(sweep["metric"]["goal"])
+    direction: Literal["minimize", "maximize"] = "maximize" if sweep["metric"]["goal"] == "maximize" else "minimize"
     sampler = (
         optuna.samplers.TPESampler(seed=0) if sweep["method"] == "bayes" else optuna.samplers.RandomSampler(seed=0)
     )
