@@ -3,9 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 WEIGHTS := sdnet-fast
+TABLE ?= 5
+SCALE ?= mini
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train ablations gallery sweep \
+.PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train ablations gallery sweep reproduce \
 	reproduce-weights
 
 help:  ## Show this list
@@ -39,6 +41,9 @@ bench-train: setup  ## Time a training step by part (ARGS=...)
 
 ablations: setup  ## Train what the ablations compare, and write their table (hours; resumes; needs SDNET_DATA)
 	$(BIN)/python -m benchmarks.ablations --table experiments/ablations/table.md $(ARGS)
+
+reproduce: setup  ## A table of the paper: make reproduce TABLE=5 SCALE=mini (stand-ins, minutes) or SCALE=full
+	$(BIN)/python -m benchmarks.reproduce --table $(TABLE) --scale $(SCALE) $(ARGS)
 
 sweep: setup  ## Run a sweep file without W&B: make sweep FILE=experiments/sweeps/NAME.yaml (resumes)
 	$(BIN)/python -m benchmarks.sweep $(FILE) $(ARGS)

@@ -5,11 +5,41 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks import reproduce, standins
 from sdnet_pl.cli import main
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-# base/ holds parts that are added to another config, and sweeps/ have their own test.
-CONFIGS = sorted(path for path in EXPERIMENTS.rglob("*.yaml") if path.parent.name not in ("base", "sweeps"))
+# base/ holds parts that are added to another config, paper/ what comes behind one, and sweeps/ have their own test.
+CONFIGS = sorted(path for path in EXPERIMENTS.rglob("*.yaml") if path.parent.name not in ("base", "paper", "sweeps"))
+PAPER = sorted((EXPERIMENTS / "paper").glob("*.yaml"))
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stand-ins for the public data sets, prepared as these are."""
+    root = tmp_path_factory.mktemp("public")
+    standins.draw(root / "downloaded")
+    standins.prepare(root / "downloaded", root / "prepared")
+    return root / "prepared"
+
+
+@pytest.mark.parametrize("config", PAPER, ids=lambda path: path.stem)
+def test_a_step_of_the_papers(config: Path, prepared: Path, tmp_path: Path):
+    base = EXPERIMENTS / "base"
+    arguments = [f"--config={file}" for file in (base / "paper.yaml", base / "mini.yaml", config)]
+    limits = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_test_batches=1"]
+    run = ["--data.root", str(prepared), "--run_dir", str(tmp_path / "run"), "--trainer.accelerator=cpu"]
+    assert main(["fit", *arguments, *limits, *run, "--trainer.limit_val_batches=1"]) == 0
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]
+    assert settings["preset"] == "sdnet"
+    assert settings["trimap"] == config.stem.endswith("_trimap")
+    assert (settings["distillation"] == "none") == config.stem.startswith("without_sd")
+    assert (settings["network"] == {"ampa": False}) == config.stem.startswith("without_ampa")
+    assert "composition-1k" in (tmp_path / "run" / "metrics.md").read_text()
+
+
+def test_every_table_has_its_rows():
+    assert {row for rows in reproduce.ROWS.values() for row in rows} == {path.stem for path in PAPER}
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: str(path.relative_to(EXPERIMENTS)))

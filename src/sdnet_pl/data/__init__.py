@@ -5,6 +5,7 @@ from typing import Any
 
 # Resolved on first use: reading a photo must not pay for importing Lightning and kornia.
 _HOME = {
+    "AlphaBenchmark": "benchmarks",
     "BackgroundFolder": "sources.folders",
     "CompositeBenchmark": "benchmarks",
     "CutoutFolder": "sources.folders",

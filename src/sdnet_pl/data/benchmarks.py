@@ -5,6 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,7 +14,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sdnet_pl.data.composition import composite_uint8, cover
+from sdnet_pl.data.pictures import read_alpha, read_rgb
 from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, PhotoSource
+from sdnet_pl.data.sources.folders import paired_files, sha256_of_files
 from sdnet_pl.data.training import to_tensor
 from sdnet_pl.data.trimap import EVALUATION_KERNEL, evaluation_trimap
 from sdnet_pl.errors import InputError
@@ -130,6 +133,47 @@ class PhotoBenchmark(Benchmark):
         photo, mask = _reduced(self.size, photo, np.where(trimap == 255, trimap, 0))
         mask = np.where(mask < 128, np.uint8(0), np.uint8(255))
         return _item(photo, mask, mask, index >= len(self))
+
+
+@dataclass
+class AlphaBenchmark(Benchmark):
+    """Photos with their alpha, as `sdnet-pl prepare` leaves test sets: ``image/``, ``alpha/`` and perhaps ``trimap/``.
+
+    Args:
+        path: The folder that holds these.
+        size: The longer side of a picture in pixels, reduced by area where the photo is larger; none keeps its own.
+            A trimap that ships is for the photo's own size, so with a size it is made anew.
+
+    Raises:
+        InputError: As :class:`PairFolder`, and for a photo without a trimap where ``trimap/`` is there.
+    """
+
+    path: str
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        _require_size(self.size)
+        root = Path(self.path)
+        self.files = paired_files(root, "image", "alpha")
+        self.trimaps: list[Path] = []
+        if (root / "trimap").is_dir() and self.size is None:
+            self.trimaps = [alpha for _, alpha in paired_files(root, "image", "trimap")]
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        pictures = [sha256_of_files(*files) for files in self.files]
+        trimaps = [sha256_of_files(file) for file in self.trimaps] or EVALUATION_KERNEL
+        return {"rules": {"version": 1, "size": self.size}, "pictures": pictures, "trimaps": trimaps}
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        number = index % len(self)
+        photo, alpha_file = self.files[number]
+        image, alpha = _reduced(self.size, read_rgb(photo), read_alpha(alpha_file))
+        trimap = read_alpha(self.trimaps[number]) if self.trimaps else evaluation_trimap(alpha)
+        return _item(image, alpha, trimap, index >= len(self))
 
 
 def _require_size(size: int | None) -> None:

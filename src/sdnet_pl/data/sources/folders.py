@@ -80,7 +80,7 @@ class PairFolder(ForegroundSource):
 
     def __init__(self, path: str, extended: bool = False) -> None:
         self.path, self.extended = path, extended
-        self.files = _pairs(Path(path), "fg", "alpha")
+        self.files = paired_files(Path(path), "fg", "alpha")
 
     def __len__(self) -> int:
         return len(self.files)
@@ -92,7 +92,7 @@ class PairFolder(ForegroundSource):
         return Foreground(color if self.extended else extend_foreground(color, alpha), alpha)
 
     def fingerprint(self, index: int) -> str:
-        return _sha256_of_pair(*self.files[index % len(self)])
+        return sha256_of_files(*self.files[index % len(self)])
 
 
 class BackgroundFolder(BackgroundSource):
@@ -137,7 +137,7 @@ class MaskFolder(PhotoSource):
         if not 0 <= band < 0.5:
             raise InputError(f"band is {band}; it is a share of the photo's longer side, from 0 to below 0.5.")
         self.path, self.band = path, band
-        self.files = _pairs(Path(path), "image", "mask")
+        self.files = paired_files(Path(path), "image", "mask")
 
     def __len__(self) -> int:
         return len(self.files)
@@ -153,11 +153,11 @@ class MaskFolder(PhotoSource):
         return MaskedPhoto(read_rgb(photo), banded_trimap(people, band, band))
 
     def fingerprint(self, index: int) -> str:
-        files = _sha256_of_pair(*self.files[index % len(self)])
+        files = sha256_of_files(*self.files[index % len(self)])
         return hashlib.sha256(f"{files} {self.band}".encode()).hexdigest()
 
 
-def _pairs(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
+def paired_files(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
     """The files of two folders by their common names, of equal sizes, those of the second with a single channel."""
     named = [pictures_by_name(path / folder) for folder in (pictures, alphas)]
     alone = sorted(named[0].keys() ^ named[1].keys())
@@ -197,5 +197,6 @@ def _named(folder: str, names: Path) -> list[Path]:
     return [pictures[name] for name in wanted]
 
 
-def _sha256_of_pair(picture: Path, alpha: Path) -> str:
-    return hashlib.sha256((sha256(picture) + sha256(alpha)).encode()).hexdigest()
+def sha256_of_files(*files: Path) -> str:
+    """One sha256 of several files' contents, in their order."""
+    return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()

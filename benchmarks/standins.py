@@ -1,0 +1,88 @@
+"""Stand-ins for the public data sets: drawn people in small, laid out as published, to try everything without them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+
+from sdnet_pl.cli import main as sdnet_pl
+from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
+from sdnet_pl.data.composition import composite_uint8
+from sdnet_pl.data.sources.base import Image
+
+SIDE = 96
+PPM = 100  # `prepare` counts them
+TRAINED, TESTED, SCENES = 6, 2, 12
+NAMES = ("adobe", "distinction646", "coco", "voc", "ppm100", "aim500")
+
+
+def draw(root: Path) -> None:
+    """Writes the trees of ``NAMES`` below ``root``, and the split lists that two of them need."""
+    people, scenes = ProceduralPortraits(1000, SIDE), ProceduralBackgrounds(1000, SIDE)
+    next_one = iter(range(1000))
+
+    def save(path: str, pixels: Image) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(pixels).save(root / path)
+
+    def photo() -> tuple[Image, Image]:
+        number = next(next_one)
+        person = people.load(number)
+        return composite_uint8(person, scenes.load(number)), person.alpha
+
+    names = []
+    for split, count in (("Training_set", TRAINED), ("Test_set", TESTED)):
+        for _ in range(count):
+            number = next(next_one)
+            person = people.load(number)
+            names.append(f"person {number}")
+            for part, pixels in (("fg", person.color), ("alpha", person.alpha)):
+                save(f"adobe/Combined_Dataset/{split}/Adobe-licensed images/{part}/{names[-1]}.png", pixels)
+    for split, count in (("Train", TRAINED), ("Test", TESTED)):
+        for _ in range(count):
+            number = next(next_one)
+            person = people.load(number)
+            names.append(f"h_{number}")
+            for part, pixels in (("FG", person.color), ("GT", person.alpha)):
+                save(f"distinction646/Distinctions-646/{split}/{part}/{names[-1]}.png", pixels)
+    for dataset in ("adobe", "distinction646"):
+        chosen = [name for name in names if name.startswith("h_") == (dataset == "distinction646")]
+        (root / f"{dataset}.txt").write_text("\n".join(chosen))
+    for _ in range(PPM):
+        number = next(next_one)
+        person = people.load(number)
+        save(f"ppm100/PPM-100/image/{number}.jpg", composite_uint8(person, scenes.load(number)))
+        save(f"ppm100/PPM-100/matte/{number}.png", person.alpha)
+    categories = {}
+    for i in range(TESTED + 1):
+        image, alpha = photo()
+        categories[f"o_{i}"] = {"type": "SO", "category": "portrait" if i else "animal"}
+        save(f"aim500/AIM-500/original/o_{i}.jpg", image)
+        save(f"aim500/AIM-500/mask/o_{i}.png", alpha)
+        save(f"aim500/AIM-500/trimap/o_{i}.png", np.full_like(alpha, 128))
+    (root / "aim500/AIM-500/aim_category_type.json").write_text(json.dumps(categories))
+    for i in range(SCENES):
+        crowd = i == 0
+        save(f"coco/train2017/{i:012d}.jpg", photo()[0] if crowd else scenes.load(900 + i))
+        save(f"voc/VOCdevkit/VOC2012/JPEGImages/2007_{i:06d}.jpg", photo()[0] if crowd else scenes.load(950 + i))
+        annotations = root / "voc/VOCdevkit/VOC2012/Annotations"
+        annotations.mkdir(exist_ok=True)
+        item = "<object><name>person</name></object>" if crowd else ""
+        (annotations / f"2007_{i:06d}.xml").write_text(f"<annotation>{item}</annotation>")
+    about = {
+        "images": [{"id": i, "file_name": f"{i:012d}.jpg"} for i in range(SCENES)],
+        "annotations": [{"image_id": 0, "category_id": 1, "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    (root / "coco/annotations").mkdir(exist_ok=True)
+    (root / "coco/annotations/instances_train2017.json").write_text(json.dumps(about))
+
+
+def prepare(source: Path, target: Path) -> None:
+    """Runs `sdnet-pl prepare` on every tree; RuntimeError where one is refused."""
+    for name in NAMES:
+        split = source / f"{name}.txt"
+        lists = ["--split", str(split)] if split.exists() else []
+        if sdnet_pl(["prepare", name, str(source / name), str(target / name), *lists]) != 0:
+            raise RuntimeError(f"{name} was not prepared.")
