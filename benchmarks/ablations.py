@@ -6,12 +6,12 @@ backgrounds that were not trained on. Stopped, it goes on where it was: finished
 
 import argparse
 import csv
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from benchmarks.fits import finish
 from benchmarks.timing import positive
 from sdnet_pl.data.pictures import atomic_write
 from sdnet_pl.metrics import METRIC_LABELS
@@ -44,15 +44,10 @@ def run_dir(root: Path, row: str, seed: int) -> Path:
 
 def train(root: Path, row: str, seed: int, extra: Sequence[str]) -> None:
     """Runs one row with one seed, or what is left of it."""
-    folder = run_dir(root, row, seed)
-    if (folder / "metrics.csv").exists():
-        return
-    module = "benchmarks.peer" if row.startswith("peer") else "sdnet_pl"
-    resume = [f"--ckpt_path={folder / 'last.ckpt'}"] if (folder / "last.ckpt").exists() else []
-    seeds = [f"--seed_everything={seed}", f"--data.seed={seed}"]
-    command = [sys.executable, "-m", module, "fit", "--config", CONFIG, f"--run_dir={folder}", *seeds, *resume]
     print(f"{row}, seed {seed}", file=sys.stderr)
-    subprocess.run([*command, *ROWS[row], *extra], check=True)
+    module = "benchmarks.peer" if row.startswith("peer") else "sdnet_pl"
+    settings = [f"--config={CONFIG}", f"--seed_everything={seed}", f"--data.seed={seed}", *ROWS[row], *extra]
+    finish(run_dir(root, row, seed), settings, module)
 
 
 def table(root: Path, seeds: Sequence[int]) -> list[dict[str, str | float]]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import standins
+from benchmarks.fits import finish
 
 TEACHERS = ("without_sd", "transitive", "dense", "sdnet")
 COMPARED = ("without_sd", "sdnet", "without_sd_trimap", "sdnet_trimap")
@@ -23,18 +24,6 @@ ROWS: dict[int, tuple[str, ...]] = {
     5: (*TEACHERS, *(f"{name}_trimap" for name in TEACHERS)),
     6: ("without_ampa", "sdnet", "without_ampa_trimap", "sdnet_trimap"),
 }
-
-
-def train(row: str, seed: int, root: Path, data: Path, more: Sequence[str]) -> None:
-    """Runs a row with a seed, or what is left of it."""
-    run = root / row / f"seed{seed}"
-    if (run / "metrics.csv").exists():
-        return
-    last = run / "last.ckpt"
-    command = [sys.executable, "-m", "sdnet_pl", "fit", "--config=experiments/base/paper.yaml", *more]
-    command += [f"--config=experiments/paper/{row}.yaml", f"--data.root={data}", f"--run_dir={run}"]
-    command += [f"--seed_everything={seed}", f"--data.seed={seed}"]
-    subprocess.run([*command, *([f"--ckpt_path={last}"] if last.exists() else [])], check=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -55,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             standins.prepare(args.root / "mini" / "standins", data)
     for seed in args.seeds:
         for row in ROWS[args.table]:
-            train(row, seed, runs, data, [f"--config={file}" for file in configs])
+            files = ["experiments/base/paper.yaml", *configs, f"experiments/paper/{row}.yaml"]
+            settings = [*(f"--config={file}" for file in files), f"--data.root={data}"]
+            finish(runs / row / f"seed{seed}", [*settings, f"--seed_everything={seed}", f"--data.seed={seed}"])
     report = [sys.executable, "-m", "sdnet_pl", "report", f"--table={args.table}", f"--output={args.root / args.scale}"]
     subprocess.run([*report, *([str(runs)] if ROWS[args.table] else [])], check=True)
 

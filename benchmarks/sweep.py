@@ -9,9 +9,6 @@ import csv
 import hashlib
 import itertools
 import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from benchmarks.fits import finish
 from benchmarks.timing import positive
 from sdnet_pl.errors import InputError
 from sdnet_pl.reporting.tables import to_markdown
@@ -51,18 +49,13 @@ def suggest(trial: optuna.Trial, name: str, spec: Mapping[str, Any]) -> Any:
 
 def run_trial(sweep: Mapping[str, Any], chosen: Mapping[str, Any], folder: Path) -> float:
     """Runs what is left of the trial with these values; returns the best score that it logged."""
-    name, last = sweep["metric"]["name"], folder / "last.ckpt"
-    if not (folder / "metrics.csv").exists():
-        if folder.exists() and not last.exists():
-            shutil.rmtree(folder)  # stopped before the first checkpoint
-        constants = {key: spec["value"] for key, spec in sweep["parameters"].items() if "value" in spec}
-        values = {key: value for key, value in {**constants, **chosen}.items() if not key.startswith("trainer.logger")}
-        arguments = [f"--{key}={value}" for key, value in values.items()] + [f"--run_dir={folder}"]
-        arguments += [f"--ckpt_path={last}"] if last.exists() else []
-        command = [sys.executable, "-m", "sdnet_pl"]
-        for part in sweep["command"][1:]:
-            command += arguments if part == "${args}" else [part]
-        subprocess.run(command, check=True)
+    name = sweep["metric"]["name"]
+    constants = {key: spec["value"] for key, spec in sweep["parameters"].items() if "value" in spec}
+    values = {key: value for key, value in {**constants, **chosen}.items() if not key.startswith("trainer.logger")}
+    arguments: list[str] = []
+    for part in sweep["command"][2:]:  # behind `sdnet-pl fit`
+        arguments += [f"--{key}={value}" for key, value in values.items()] if part == "${args}" else [part]
+    finish(folder, arguments)
     scores = []
     for file in folder.glob("logs/version_*/metrics.csv"):
         with file.open() as stream:

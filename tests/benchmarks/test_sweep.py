@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks import sweep
+from benchmarks import fits, sweep
 from sdnet_pl.cli import main
 
 SWEEPS = sorted((Path(__file__).parents[2] / "experiments" / "sweeps").glob("*.yaml"))
@@ -69,7 +69,7 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
             raise KeyboardInterrupt
         return run(command, check=check)
 
-    monkeypatch.setattr(sweep.subprocess, "run", stopped)
+    monkeypatch.setattr(fits.subprocess, "run", stopped)
     with pytest.raises(KeyboardInterrupt):
         sweep.run_sweep(file, tmp_path / "runs", 20)
     rows = sweep.run_sweep(file, tmp_path / "runs", 20)

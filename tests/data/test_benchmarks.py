@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 
-from sdnet_pl.data.benchmarks import CompositeBenchmark, PhotoBenchmark
+from sdnet_pl.data.benchmarks import AlphaBenchmark, CompositeBenchmark, PhotoBenchmark
 from sdnet_pl.data.composition import cover
 from sdnet_pl.data.pictures import write_png
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, MaskFolder
@@ -227,3 +227,46 @@ def test_the_hash_of_photos_changes_with_nothing_else(folder, tmp_path_factory):
     description = photos(moved).description
     assert description["rules"] == {"version": 1, "size": None}
     assert description["photos"] == [MaskFolder(str(moved / "photos"), 0.0).fingerprint(index) for index in range(3)]
+
+
+def photos_with_alpha(root: Path, trimaps: bool) -> Path:
+    for number, (height, width) in enumerate([(60, 40), (90, 120)]):
+        write(root / f"image/{number}.jpg", number, height, width)
+        alpha = np.linspace(0, 255, height * width).reshape(height, width).astype(np.uint8)
+        for folder, pixels in (("alpha", alpha), ("trimap", np.where(alpha > 100, np.uint8(128), np.uint8(0)))):
+            if folder == "alpha" or trimaps:
+                (root / folder).mkdir(exist_ok=True)
+                Pillow.fromarray(pixels).save(root / folder / f"{number}.png")
+    return root
+
+
+@pytest.mark.parametrize("trimaps", [True, False])
+def test_photos_with_an_alpha_are_scored_as_they_ship(tmp_path: Path, trimaps: bool):
+    listed = AlphaBenchmark(str(photos_with_alpha(tmp_path, trimaps)))
+    assert len(listed) == 2
+    item = listed[1]
+    alpha = np.asarray(Pillow.open(tmp_path / "alpha/1.png"))
+    assert item["image"].shape == (3, 90, 120)
+    np.testing.assert_array_equal(item["alpha"][0], alpha)
+    shipped = np.where(alpha > 100, 128, 0) if trimaps else evaluation_trimap(alpha)
+    np.testing.assert_array_equal(item["trimap"][0], shipped)
+    assert not item["padding"]
+    assert listed[2]["padding"]
+
+
+def test_a_smaller_benchmark_makes_its_trimaps_anew(tmp_path: Path):
+    item = AlphaBenchmark(str(photos_with_alpha(tmp_path, trimaps=True)), size=60)[1]
+    assert item["alpha"].shape == (1, 45, 60)
+    np.testing.assert_array_equal(item["trimap"][0], evaluation_trimap(item["alpha"][0].numpy()))
+
+
+def test_the_hash_of_photos_with_an_alpha_follows_every_file(tmp_path: Path):
+    hashes = {AlphaBenchmark(str(photos_with_alpha(tmp_path / "a", trimaps=False))).hash}
+    hashes.add(AlphaBenchmark(str(tmp_path / "a"), size=60).hash)
+    hashes.add(AlphaBenchmark(str(photos_with_alpha(tmp_path / "b", trimaps=True))).hash)
+    Pillow.fromarray(np.full((90, 120), 128, np.uint8)).save(tmp_path / "b/trimap/1.png")
+    hashes.add(AlphaBenchmark(str(tmp_path / "b")).hash)
+    (tmp_path / "b/trimap/0.png").unlink()
+    with pytest.raises(InputError, match=r"1 file\(s\) without a partner"):
+        AlphaBenchmark(str(tmp_path / "b"))
+    assert len(hashes) == 4

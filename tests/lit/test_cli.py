@@ -432,6 +432,27 @@ def test_two_processes_score_as_one(tiny_fit: Fit, tmp_path: Path, monkeypatch: 
     assert torch.load(tmp_path / "ddp" / "last.ckpt", weights_only=True)["global_step"] == 2  # 8 samples / 2 / 2
 
 
+def test_torchrun_starts_the_processes(tiny_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    command = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node=2", "--standalone", "-m", "sdnet_pl"]
+    two = ["--trainer.strategy=ddp", "--trainer.devices=2"]
+    result = subprocess.run([*command, *tiny_fit(tmp_path / "run", *two)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["global_step"] == 2
+    assert next(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))["images"] == "3"
+
+
+@pytest.mark.parametrize("variable", ["TORCHELASTIC_RUN_ID", "SLURM_STEP_ID"])
+def test_launched_processes_must_share_a_run_directory(
+    tiny_fit: Fit, variable: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.chdir(tmp_path)
+    arguments = [a for a in tiny_fit(tmp_path) if not a.startswith("--run_dir")]
+    assert "name one: --run_dir RUN" in error_of(capsys, arguments)
+    assert not list(tmp_path.iterdir())
+
+
 def test_compiled_training_leaves_the_same_checkpoint(tiny_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """With EMA and validation; a checkpoint of either kind goes on as the other."""
     graphs = []

@@ -147,6 +147,11 @@ class SDNetCLI(LightningCLI):
         return self.config[self.config.subcommand]
 
     def _new_run_dir(self, config: Namespace) -> Path:
+        for launcher, variable in (("torchrun", "TORCHELASTIC_RUN_ID"), ("srun", "SLURM_STEP_ID")):
+            if variable in os.environ:
+                raise InputError(
+                    f"Under {launcher} every process would name a directory of its own; name one: --run_dir RUN."
+                )
         # Resolving interpolations drops the config files' names from the parsed config.
         given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         given.add_argument("-c", "--config", action="append")

@@ -1,0 +1,18 @@
+#!/bin/bash
+# A job of SLURM that is put back into the queue before its time ends, and goes on: sbatch experiments/base/slurm.sh RUN
+# --config ...   (two nodes of four GPUs here; the options behind RUN are those of `sdnet-pl fit`)
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=4
+#SBATCH --gpus-per-node=4
+#SBATCH --time=04:00:00
+#SBATCH --signal=SIGUSR1@120
+#SBATCH --requeue
+set -eu
+run=$1
+shift
+# Lightning writes hpc_ckpt_N.ckpt when the signal comes, and last.ckpt at the end of every epoch.
+newest=$(ls -t "$run"/hpc_ckpt_*.ckpt "$run"/last.ckpt 2>/dev/null | head -n 1 || true)
+srun .venv/bin/sdnet-pl fit "$@" --run_dir "$run" ${newest:+--ckpt_path "$newest"} \
+    --trainer.num_nodes "$SLURM_NNODES" --trainer.devices "$SLURM_NTASKS_PER_NODE" --trainer.strategy ddp \
+    --trainer.accelerator gpu --trainer.sync_batchnorm true \
+    --trainer.plugins SLURMEnvironment --trainer.plugins.auto_requeue true
