@@ -133,6 +133,7 @@ from sdnet_pl.cli import main
 from sdnet_pl.data.prepare.manifest import Journal
 
 add, calls = Journal.add, []
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
 
 def stopped(self, key, record):
     add(self, key, record)
