@@ -43,7 +43,10 @@ def test_every_table_has_its_rows():
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: str(path.relative_to(EXPERIMENTS)))
-def test_a_step_of(config: Path, cutout_root: Path, tmp_path: Path):
+def test_a_step_of(config: Path, cutout_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "experiments/weights").mkdir(parents=True)
+    (tmp_path / "experiments/weights/arms.txt").write_text("00\n03\n")  # names of these people, not of the real ones
+    monkeypatch.chdir(tmp_path)
     small = ["--data.size=64", "--data.batch_size=2", "--data.samples_per_epoch=2", "--data.workers=0"]
     limits = ["--trainer.max_epochs=1", "--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]
     arguments = ["--config", str(config), "--data.root", str(cutout_root), "--run_dir", str(tmp_path / "run")]
