@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -80,14 +79,10 @@ def picture(scene: Scene, root: Path) -> Image:
         side = max(SIDE, int(ys.max() - ys.min()) * 9 // 8, int(xs.max() - xs.min()) * 9 // 8) // 2 * 2
         shift = int(side * 0.3 * (position - (len(scene.people) - 1) / 2))
         window = slice(alpha.shape[0] - side, None), slice(middle - shift - side // 2, middle - shift + side // 2)
-        person = Foreground(*(np.asarray(resized(x[window])) for x in (color, alpha)))
+        person = Foreground(*(cover(x[window], SIDE, SIDE) for x in (color, alpha)))
         together = person if together is None else merge_foregrounds(together, person)
     background = cover(background, SIDE, SIDE)
     return background if together is None else composite_uint8(together, background)
-
-
-def resized(image: Image) -> Image:
-    return np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def draw(scenes: Sequence[Scene], root: Path, predictor: MattePredictor, columns: int) -> Figure:

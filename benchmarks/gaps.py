@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sdnet_pl.data import CutoutFolder
+from sdnet_pl.data.pictures import read_rgba
 from sdnet_pl.data.sources.base import Image
 
 
@@ -30,9 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--least", type=float, default=0.03, help="share of gaps to be listed (default: %(default)s)")
     args = parser.parse_args(arguments)
     people = CutoutFolder(str(args.folder))
-    for index in tqdm(range(len(people)), unit="picture"):
-        if gap_share(people.load(index).alpha) >= args.least:
-            print(people.files[index].relative_to(args.folder).with_suffix("").as_posix())
+    for file in tqdm(people.files, unit="picture"):
+        if gap_share(read_rgba(file)[1]) >= args.least:
+            print(file.relative_to(args.folder).with_suffix("").as_posix())
 
 
 if __name__ == "__main__":

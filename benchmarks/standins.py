@@ -31,29 +31,29 @@ def draw(root: Path) -> None:
         person = people.load(number)
         return composite_uint8(person, scenes.load(number)), person.alpha
 
-    names = []
-    for split, count in (("Training_set", TRAINED), ("Test_set", TESTED)):
-        for _ in range(count):
+    for dataset, name, folder, train, test, parts in (
+        (
+            "adobe",
+            "person {}",
+            "Combined_Dataset/{}/Adobe-licensed images",
+            "Training_set",
+            "Test_set",
+            ("fg", "alpha"),
+        ),
+        ("distinction646", "h_{}", "Distinctions-646/{}", "Train", "Test", ("FG", "GT")),
+    ):
+        names = []
+        for split in (train,) * TRAINED + (test,) * TESTED:
             number = next(next_one)
             person = people.load(number)
-            names.append(f"person {number}")
-            for part, pixels in (("fg", person.color), ("alpha", person.alpha)):
-                save(f"adobe/Combined_Dataset/{split}/Adobe-licensed images/{part}/{names[-1]}.png", pixels)
-    for split, count in (("Train", TRAINED), ("Test", TESTED)):
-        for _ in range(count):
-            number = next(next_one)
-            person = people.load(number)
-            names.append(f"h_{number}")
-            for part, pixels in (("FG", person.color), ("GT", person.alpha)):
-                save(f"distinction646/Distinctions-646/{split}/{part}/{names[-1]}.png", pixels)
-    for dataset in ("adobe", "distinction646"):
-        chosen = [name for name in names if name.startswith("h_") == (dataset == "distinction646")]
-        (root / f"{dataset}.txt").write_text("\n".join(chosen))
-    for _ in range(PPM):
-        number = next(next_one)
-        person = people.load(number)
-        save(f"ppm100/PPM-100/image/{number}.jpg", composite_uint8(person, scenes.load(number)))
-        save(f"ppm100/PPM-100/matte/{number}.png", person.alpha)
+            names.append(name.format(number))
+            for part, pixels in zip(parts, person, strict=True):
+                save(f"{dataset}/{folder.format(split)}/{part}/{names[-1]}.png", pixels)
+        (root / f"{dataset}.txt").write_text("\n".join(names))
+    for i in range(PPM):
+        image, opacity = photo()
+        save(f"ppm100/PPM-100/image/{i}.jpg", image)
+        save(f"ppm100/PPM-100/matte/{i}.png", opacity)
     categories = {}
     for i in range(TESTED + 1):
         image, alpha = photo()

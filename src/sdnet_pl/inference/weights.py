@@ -48,16 +48,20 @@ class Trained(NamedTuple):
             InputError: The weights do not fit the recorded preset.
         """
         model = create_model(self.preset, trimap=self.trimap, **self.network)
-        expected = model.state_dict()
-        counters = {key: value for key, value in expected.items() if key.endswith(_COUNTER)}
         try:
-            model.load_state_dict({**counters, **self.state})
+            _load(model, self.state)
         except RuntimeError as error:
             raise InputError(
                 f"The weights in {self.source} do not fit the preset {self.preset!r} that the file names; it was "
                 "written by another version of sdnet_pl: use that version, or train again."
             ) from error
         return model.eval()
+
+
+def _load(model: SDNet, state: Mapping[str, Tensor]) -> None:
+    """As ``load_state_dict``, with or without BatchNorm's counters."""
+    counters = {key: value for key, value in model.state_dict().items() if key.endswith(_COUNTER)}
+    model.load_state_dict({**counters, **state})
 
 
 def load_weights(weights: str | Path = DEFAULT) -> tuple[SDNet, int]:
@@ -139,9 +143,8 @@ def start_from(model: SDNet, trained: Trained) -> None:
             missing = own[key].shape[1] - state[key].shape[1] if own[key].ndim == 4 else 0
             if missing:
                 state[key] = torch.cat([state[key], state[key].new_zeros(own[key][:, :missing].shape)], dim=1)
-    counters = {key: value for key, value in model.state_dict().items() if key.endswith(_COUNTER)}
     try:
-        model.load_state_dict({**counters, **state})
+        _load(model, state)
     except RuntimeError as error:
         raise InputError(
             f"{trained.source} holds weights of the preset {trained.preset!r} (network {trained.network}, trimap "
