@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-WEIGHTS := sdnet-fast
+WEIGHTS := sdnet-fast sdnet-fast-trimap
 TABLE ?= 5
 SCALE ?= mini
 
@@ -40,7 +40,7 @@ bench-train: setup  ## Time a training step by part (ARGS=...)
 	$(BIN)/python -m benchmarks.train $(ARGS)
 
 ablations: setup  ## Train what the ablations compare, and write their table (hours; resumes; needs SDNET_DATA)
-	$(BIN)/python -m benchmarks.ablations --table experiments/ablations/table.md $(ARGS)
+	$(BIN)/python -m benchmarks.ablations -o experiments/ablations $(ARGS)
 
 reproduce: setup  ## A table of the paper: make reproduce TABLE=5 SCALE=mini (stand-ins, minutes) or SCALE=full
 	$(BIN)/python -m benchmarks.reproduce --table $(TABLE) --scale $(SCALE) $(ARGS)
@@ -56,7 +56,8 @@ reproduce-weights: setup  ## Train the weights that ship (a day on two cores; re
 		run=runs/weights/$$name; resume=; \
 		test ! -f $$run/last.ckpt || resume="--ckpt_path $$run/last.ckpt"; \
 		test -f $$run/metrics.md || \
-			$(BIN)/sdnet-pl fit --config experiments/weights/$$name.yaml --run_dir $$run $$resume; \
+			$(BIN)/sdnet-pl fit --config experiments/weights/sdnet-fast.yaml --config experiments/weights/$$name.yaml \
+				--run_dir $$run $$resume; \
 		$(BIN)/sdnet-pl export $$run/$$name.safetensors --weights $$run/best.ckpt --overwrite; \
 	done
 

@@ -6,27 +6,36 @@ backgrounds that were not trained on. Stopped, it goes on where it was: finished
 
 import argparse
 import csv
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+import torch
+import yaml
+
 from benchmarks.fits import finish
 from benchmarks.timing import positive
+from sdnet_pl.data import BackgroundFolder, CompositeBenchmark, CutoutFolder
 from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.inference import load_weights
 from sdnet_pl.metrics import METRIC_LABELS
-from sdnet_pl.reporting.tables import CONSTANT, to_markdown
+from sdnet_pl.nn.octave import upsample
+from sdnet_pl.reporting.tables import CONSTANT, Row, to_csv, to_markdown
 
 CONFIG = "experiments/ablations/small.yaml"
 TEACHERS = ("none", "transitive", "dense", "best_teacher")
 PEOPLE = '{"class_path": "sdnet_pl.data.CutoutFolder", "init_args": {"path": "${data.root}/cutouts/train"}}'
-DRAWN = '{"class_path": "sdnet_pl.data.ProceduralPortraits", "init_args": {"length": 295, "size": 128}}'
+DRAWN = '{"class_path": "sdnet_pl.data.ProceduralPortraits", "init_args": {"length": 295, "size": 96}}'
 MASKS = '{"class_path": "sdnet_pl.data.MaskFolder", "init_args": {"path": "${data.root}/natural/train", "band": 0}}'
+WITHOUT_AMPA = "--model.network={stem_stride: 2, ampa: false}"
 ROWS: dict[str, list[str]] = {
     **{f"distillation {name}": [f"--model.distillation={name}"] for name in TEACHERS},
-    "best_teacher without AMPA": ["--model.network={stem_stride: 2, ampa: false}"],
+    "best_teacher without AMPA": [WITHOUT_AMPA],
     "peer: MobileNetV2 U-Net, 6.3 M": ["--model.distillation=none"],
     **{f"trimap, distillation {name}": [f"--model.distillation={name}", "--model.trimap=true"] for name in TEACHERS},
+    "trimap, best_teacher without AMPA": [WITHOUT_AMPA, "--model.trimap=true"],
     "best_teacher, a quarter photos": ["--data.photo=0.25"],
     "best_teacher, a quarter photos, their edges too": ["--data.photo=0.25", f"--data.photos=[{MASKS}]"],
     "best_teacher, a quarter drawn portraits": [f"--data.foregrounds=[{PEOPLE}, {DRAWN}]"],
@@ -36,6 +45,7 @@ SCORES = (
     *(("cutouts", key) for key in ("mad_whole", "mse_whole", "sad_unknown", "mse_unknown")),
     *(("natural", key) for key in ("iou_whole", "mad_whole")),
 )
+SIDES = (2, 3, 4)
 
 
 def run_dir(root: Path, row: str, seed: int) -> Path:
@@ -47,35 +57,87 @@ def train(root: Path, row: str, seed: int, extra: Sequence[str]) -> None:
     print(f"{row}, seed {seed}", file=sys.stderr)
     module = "benchmarks.peer" if row.startswith("peer") else "sdnet_pl"
     settings = [f"--config={CONFIG}", f"--seed_everything={seed}", f"--data.seed={seed}", *ROWS[row], *extra]
-    finish(run_dir(root, row, seed), settings, module)
+    folder = run_dir(root, row, seed)
+    finish(folder, settings, module)
+    if not row.startswith("peer") and not (folder / "side_outputs.json").exists():
+        with atomic_write(folder / "side_outputs.json") as temporary:
+            temporary.write_text(json.dumps(side_outputs(folder)))
 
 
-def table(root: Path, seeds: Sequence[int]) -> list[dict[str, str | float]]:
-    """Mean ± standard deviation over the seeds that have finished."""
-    rows: list[dict[str, str | float]] = []
+@torch.inference_mode()
+def side_outputs(folder: Path) -> dict[str, float]:
+    """MAD×1000 of F̄_dec^i by i, upsampled, on the composites that the run was scored on: what L_d teaches directly."""
+    data = yaml.safe_load((folder / "config.yaml").read_text())["data"]
+    root = Path(data["root"])
+    benchmark = CompositeBenchmark(
+        CutoutFolder(str(root / "cutouts/val")), BackgroundFolder(str(root / "backgrounds/val")), 3, data["size"]
+    )
+    model, _ = load_weights(folder / "best.ckpt")
+    errors = dict.fromkeys(SIDES, 0.0)
+    for item in (benchmark[i] for i in range(len(benchmark))):
+        x, alpha = item["image"][None] / 255, item["alpha"][None] / 255
+        if model.trimap:
+            x = torch.cat([x, (item["trimap"][None] / 127.5).round() / 2], dim=1)
+        for i, side in model.forward_side_outputs(x).side_outputs.items():
+            full = upsample(side, model.stem_stride * 2 ** (i - 1))[..., : alpha.shape[-2], : alpha.shape[-1]]
+            errors[i] += 1000 * float((full - alpha).abs().mean()) / len(benchmark)
+    return {str(i): error for i, error in errors.items()}
+
+
+def scores(root: Path, seeds: Sequence[int]) -> list[dict[str, str | float]]:
+    """A line for each finished run."""
+    lines = []
     for name in ROWS:
-        scores = [read(run_dir(root, name, seed)) for seed in seeds]
-        finished = [score for score in scores if score]
-        row: dict[str, str | float] = {"trained as": name, "seeds": len(finished)}
-        for benchmark, key in SCORES:
-            label = METRIC_LABELS[key][0]
-            values = [float(score[benchmark][label]) for score in finished if benchmark in score]
-            digits = 3 if key == "iou_whole" else 2
+        for seed in seeds:
+            folder = run_dir(root, name, seed)
+            found = read(folder)
+            if not found:
+                continue
+            line: dict[str, str | float] = {"trained as": name, "seed": seed}
+            for benchmark, key in SCORES:
+                label = METRIC_LABELS[key][0]
+                line[f"{benchmark}: {label}"] = float(found[benchmark][label]) if benchmark in found else ""
+            sides = folder / "side_outputs.json"
+            errors = json.loads(sides.read_text()) if sides.exists() else {}
+            line |= {f"side output {i}: MAD×1000 (whole image)": errors.get(str(i), "") for i in SIDES}
+            line["benchmark hashes"] = ", ".join(f"{benchmark} {row['hash']}" for benchmark, row in found.items())
+            lines.append(line)
+    return lines
+
+
+def table(lines: Sequence[Row]) -> list[dict[str, str | float]]:
+    """Mean ± standard deviation over the seeds of each row.
+
+    Raises:
+        ValueError: Runs of one row were scored on different benchmarks.
+    """
+    rows = []
+    for name in dict.fromkeys(line["trained as"] for line in lines):
+        runs = [line for line in lines if line["trained as"] == name]
+        row: dict[str, str | float] = {"trained as": name, "seeds": len(runs)}
+        for column in list(runs[0])[2:-1]:
+            values = [float(run[column]) for run in runs if run[column] != ""]
+            digits = 3 if "IoU" in column else 2
             spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
-            row[f"{benchmark}: {label}"] = f"{mean(values):.{digits}f}{spread}" if values else ""
-        hashes = {f"{benchmark} {row['hash']}" for score in finished for benchmark, row in score.items()}
-        row["benchmark hashes"] = ", ".join(sorted(hashes))
-        rows.append(row)
+            row[column] = f"{mean(values):.{digits}f}{spread}" if values else ""
+        hashes = {str(run["benchmark hashes"]) for run in runs}
+        if len(hashes) > 1:
+            raise ValueError(f"The runs of {name!r} were scored on different benchmarks: {'; '.join(sorted(hashes))}.")
+        rows.append(row | {"benchmark hashes": hashes.pop()})
     return rows
 
 
 def read(folder: Path) -> dict[str, dict[str, str]]:
     """The network's row of each benchmark of a finished run; nothing of one that is not."""
     file = folder / "metrics.csv"
+    return {row["benchmark"]: row for row in _lines(file) if row["method"] != CONSTANT}
+
+
+def _lines(file: Path) -> list[dict[str, str]]:
     if not file.exists():
-        return {}
-    with file.open() as stream:
-        return {row["benchmark"]: row for row in csv.DictReader(stream) if row["method"] != CONSTANT}
+        return []
+    with file.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,17 +146,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="NAME")
     parser.add_argument("--samples", type=positive, help="training samples instead of the config's")
-    parser.add_argument("--table", type=Path, help="write the table here")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="keep scores.csv there, a line a run, and table.md; runs that it holds already and this call has not stay",
+    )
     args = parser.parse_args(arguments)
     extra = [f"--data.samples_per_epoch={args.samples}"] if args.samples else []
     for seed in args.seeds:
         for row in args.rows:
             train(args.root, row, seed, extra)
-    text = to_markdown(table(args.root, args.seeds))
+    lines = scores(args.root, args.seeds)
+    if args.output:
+        here = {(line["trained as"], str(line["seed"])) for line in lines}
+        kept = [line for line in _lines(args.output / "scores.csv") if (line["trained as"], line["seed"]) not in here]
+        order = list(ROWS)
+        lines = sorted([*kept, *lines], key=lambda line: (order.index(str(line["trained as"])), int(line["seed"])))
+    text = to_markdown(table(lines))
     print(text)
-    if args.table:
-        with atomic_write(args.table) as temporary:
-            temporary.write_text(text)
+    if args.output:
+        for name, content in (("scores.csv", to_csv(lines)), ("table.md", text)):
+            with atomic_write(args.output / name) as temporary:
+                temporary.write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":

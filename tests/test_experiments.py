@@ -49,7 +49,10 @@ def test_a_step_of(config: Path, cutout_root: Path, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     small = ["--data.size=64", "--data.batch_size=2", "--data.samples_per_epoch=2", "--data.workers=0"]
     limits = ["--trainer.max_epochs=1", "--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]
+    weights = EXPERIMENTS / "weights" / "sdnet-fast.yaml"
     arguments = ["--config", str(config), "--data.root", str(cutout_root), "--run_dir", str(tmp_path / "run")]
+    if config.parent == weights.parent and config != weights:  # what comes behind it
+        arguments = ["--config", str(weights), *arguments, "--model.weights=sdnet-fast"]
     assert main(["fit", *arguments, *small, *limits, "--trainer.accelerator=cpu"]) == 0
     assert (tmp_path / "run" / "metrics.md").is_file()
 

@@ -1,5 +1,7 @@
 """The table of the ablations: runs that go on where they stopped, and the peer under the same conditions."""
 
+import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,15 +28,22 @@ def test_the_table_has_mean_and_spread_of_the_finished_seeds(tmp_path: Path):
     for seed, mad in enumerate((30.0, 32.0, 34.0)):
         finish(tmp_path, "distillation none", seed, mad)
     finish(tmp_path, PEER, 0, 40.0)
-    rows = {row["trained as"]: row for row in ablations.table(tmp_path, [0, 1, 2])}
-    assert rows.keys() == ablations.ROWS.keys()
+    rows = {row["trained as"]: row for row in ablations.table(ablations.scores(tmp_path, [0, 1, 2]))}
+    assert list(rows) == ["distillation none", PEER]
     row = rows["distillation none"]
     assert row["cutouts: MAD×1000 (whole image)"] == "32.00 ± 2.00"
     assert row["natural: MAD×1000 (whole image)"] == "64.00 ± 4.00"
     assert row["natural: IoU of alpha >= 0.5 (whole image)"] == "0.800 ± 0.000"
     assert row["benchmark hashes"] == "cutouts abc, natural def"
     assert rows[PEER]["cutouts: MAD×1000 (whole image)"] == "40.00"
-    assert rows["distillation dense"]["seeds"] == 0
+    assert row["seeds"] == 3
+
+
+def test_scores_of_other_builds_of_a_benchmark_are_refused(tmp_path: Path):
+    finish(tmp_path, PEER, 0, 40.0)
+    line = ablations.scores(tmp_path, [0])[0]
+    with pytest.raises(ValueError, match=r"different benchmarks.*cutouts abc.*cutouts xyz"):
+        ablations.table([line, {**line, "seed": 1, "benchmark hashes": "cutouts xyz"}])
 
 
 def test_the_peer_gives_alphas():
@@ -49,11 +58,11 @@ def test_the_peer_gives_alphas():
 def test_rows_train_once(cutout_root: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(Path(__file__).parents[2])
     monkeypatch.setenv("SDNET_DATA", str(cutout_root))
-    table = tmp_path / "table.md"
-    rows = ["--rows", "trimap, distillation dense", PEER, "--seeds", "3", "--samples", "8"]
-    arguments = [*rows, "--root", str(tmp_path / "runs"), "--table", str(table)]
+    kept = tmp_path / "kept"
+    arguments = ["--rows", "trimap, distillation dense", PEER, "--seeds", "3", "--samples", "8"]
+    arguments += ["--root", str(tmp_path / "runs"), "-o", str(kept)]
     ablations.main(arguments)
-    text = table.read_text()
+    text = (kept / "table.md").read_text()
     assert text.count("| 1 |") == 2  # both rows have a seed
     # Or `report` would take it for SDNet, whose config it has.
     scores = (ablations.run_dir(tmp_path / "runs", PEER, 3) / "metrics.csv").read_text()
@@ -61,4 +70,15 @@ def test_rows_train_once(cutout_root: Path, tmp_path: Path, capsys, monkeypatch:
     assert capsys.readouterr().err.count(", seed 3") == 2
     monkeypatch.setattr(fits.subprocess, "run", None)  # nothing is left to run
     ablations.main(arguments)
-    assert table.read_text() == text
+    assert (kept / "table.md").read_text() == text
+    # Runs of another place and seed come beside those.
+    shutil.copytree(tmp_path / "runs", tmp_path / "elsewhere")
+    ablations.run_dir(tmp_path / "elsewhere", PEER, 3).rename(ablations.run_dir(tmp_path / "elsewhere", PEER, 4))
+    ablations.main(["--rows", PEER, "--seeds", "4", "--root", str(tmp_path / "elsewhere"), "-o", str(kept)])
+    lines = list(csv.DictReader((kept / "scores.csv").open()))
+    assert [(line["trained as"], line["seed"]) for line in lines] == [
+        (PEER, "3"),
+        (PEER, "4"),
+        ("trimap, distillation dense", "3"),
+    ]
+    assert float(lines[2]["side output 4: MAD×1000 (whole image)"]) > 0
