@@ -43,14 +43,15 @@ class ImageScores:
             del self.strips[mildest]
         self.strips[index] = draw()
 
-    def merge(self, others: Iterable["ImageScores"]) -> "ImageScores":
-        """These and the pictures of other processes, in the benchmark's order."""
-        parts = (self, *others)
+    @classmethod
+    def merged(cls, parts: Iterable["ImageScores"]) -> "ImageScores":
+        """The pictures of several processes, in the benchmark's order."""
+        parts = list(parts)
         scores = {index: values for part in parts for index, values in part.scores.items()}
         strips = {index: strip for part in parts for index, strip in part.strips.items()}
-        merged = ImageScores(dict(sorted(scores.items())), strips)
-        merged.strips = {index: strips[index] for index in merged._sorted(strips)[:WORST]}
-        return merged
+        whole = cls(dict(sorted(scores.items())))
+        whole.strips = {index: strips[index] for index in whole._sorted(strips)[:WORST]}
+        return whole
 
     @property
     def worst_first(self) -> list[int]:
@@ -67,9 +68,10 @@ class ImageScores:
 
 
 def strip(row: PanelRow) -> Image:
-    """Input, predicted alpha, true alpha and error map side by side, uint8 ``[160 or less, W, 3]``."""
+    """Input, predicted alpha, true alpha and error map side by side, uint8 RGB, at most 160 pixels high."""
     assert row.target is not None
-    maps = [_levels(row.image), *(_levels(x.expand(3, -1, -1)) for x in (row.alpha, row.target))]
+    known = (row.image, row.alpha, row.target)
+    maps = [np.rint(255 * x.float().expand(3, -1, -1).permute(1, 2, 0).numpy()).astype(np.uint8) for x in known]
     maps.append(error_map(row.alpha, row.target))
     height, width = maps[0].shape[:2]
     scale = min(1.0, STRIP_HEIGHT / height)

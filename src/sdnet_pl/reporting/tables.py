@@ -37,9 +37,7 @@ def score_rows(
     return rows
 
 
-def image_rows(
-    benchmark: str, scores: Iterable[tuple[str, Mapping[str, float]]]
-) -> list[dict[str, str | float]]:
+def image_rows(benchmark: str, scores: Iterable[tuple[str, Mapping[str, float]]]) -> list[dict[str, str | float]]:
     """One row a picture.
 
     Args:

@@ -1,0 +1,103 @@
+"""The card of what a run has trained: the network, its data, its scores, and what it may be used for."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import WandbLogger
+
+from sdnet_pl import __version__
+from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.inference.weights import Trained, read_weights, write_weights
+from sdnet_pl.lit.loggers import log_model
+from sdnet_pl.lit.module import SDNetModule
+from sdnet_pl.reporting.tables import Row, to_markdown
+
+LICENCE = "not recorded; it follows the licences of the training data"
+
+
+def leave_model(trainer: Trainer, module: SDNetModule, checkpoint: Path, rows: Sequence[Row]) -> None:
+    """Writes the card as ``README.md`` into the run's directory, and gives W&B the model with it as an artifact.
+
+    The artifact holds the checkpoint, the weights alone as ``model.safetensors``, the card and the config.
+
+    Args:
+        trainer: That of the fit.
+        module: What was trained.
+        checkpoint: Of the scores.
+        rows: The scores, of ``score_rows``.
+    """
+    folder = Path(trainer.default_root_dir)
+    config = max(folder.glob("config*.yaml"), key=lambda file: (len(file.name), file.name))
+    trained = read_weights(checkpoint)
+    card = model_card(module, trained, checkpoint.name, config.name, rows)
+    with atomic_write(folder / "README.md") as temporary:
+        temporary.write_text(card)
+    if not any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
+        return
+    with TemporaryDirectory() as temporary_folder:  # W&B keeps a copy of its own
+        weights = Path(temporary_folder) / "model.safetensors"
+        write_weights(trained, weights, {"licence": LICENCE})
+        metadata = {
+            "preset": trained.preset,
+            "trimap": trained.trimap,
+            "network": trained.network,
+            "training_size": trained.training_size,
+            "scores": [dict(row) for row in rows],
+        }
+        log_model(trainer, card, metadata, [checkpoint, weights, folder / "README.md", config])
+
+
+def model_card(module: SDNetModule, trained: Trained, checkpoint: str, config: str, rows: Sequence[Row]) -> str:
+    """The card in Markdown. Data are called by their folders' names, so that no path of a machine is told."""
+    data = module.data
+    parameters = sum(parameter.numel() for parameter in module.model.parameters())
+    changed = f", changed by `{json.dumps(trained.network)}`" if trained.network else ""
+    kinds = {"people": data.foregrounds, "backgrounds": data.backgrounds, "photos with masks": data.photos}
+    use = "" if trained.trimap else f"    sdnet-pl matte photo.jpg -o cutouts --weights {checkpoint}\n"
+    sources = [
+        {"training data": kind, "source": _source(source, data.root), "pictures": _length(source)}
+        for kind, found in kinds.items()
+        for source in found
+    ]
+    return f"""# {trained.preset}{", with a trimap" if trained.trimap else ""}
+
+A network for portrait matting, trained with sdnet_pl {__version__}.
+
+- **Network**: `{trained.preset}`{changed}, {parameters:,} parameters; it takes a photo\
+{" and its trimap" if trained.trimap else ""}.
+- **Training**: {module.trainer.current_epoch} epochs, {module.trainer.global_step:,} steps, crops of \
+{trained.training_size} pixels at last; self-distillation: {module.hparams["distillation"]}\
+{f"; from the weights `{Path(str(module.hparams['weights'])).name}`" if module.hparams["weights"] else ""}.
+
+{to_markdown(sources)}
+## Scores
+
+Of `{checkpoint}`, means over images. Each score names its region and its scale; it compares only with one of a
+benchmark that has the same hash.
+
+{to_markdown(rows)}
+## Use
+
+{use}    sdnet-pl fit --config {config}    # trains it again
+
+## Licence
+
+The licence of these weights is {LICENCE}, which nobody has checked here. The code of sdnet_pl is under Apache-2.0.
+"""
+
+
+def _source(source: Any, root: str | None) -> str:
+    kind, path = type(source).__name__, getattr(source, "path", None)
+    if path is None:
+        return kind
+    place = Path(path)
+    known = root is not None and place.is_relative_to(root) and place != Path(root)
+    return f"{kind}: {place.relative_to(root) if known and root else '/'.join(place.parts[-2:])}"
+
+
+def _length(source: Any) -> str:
+    return "endless" if source.endless else str(len(source) // source.repeat)
