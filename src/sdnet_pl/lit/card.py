@@ -14,6 +14,7 @@ from sdnet_pl.data.pictures import atomic_write
 from sdnet_pl.inference.weights import Trained, read_weights, write_weights
 from sdnet_pl.lit.loggers import log_model
 from sdnet_pl.lit.module import SDNetModule
+from sdnet_pl.nn import SDNet
 from sdnet_pl.reporting.tables import Row, to_markdown
 
 LICENCE = "not recorded; it follows the licences of the training data"
@@ -38,40 +39,50 @@ def leave_model(trainer: Trainer, module: SDNetModule, checkpoint: Path, rows: S
         temporary.write_text(card)
     if not any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
         return
+    files = [checkpoint, folder / "README.md", config]
+    metadata = {
+        "preset": trained.preset,
+        "trimap": trained.trimap,
+        "network": trained.network,
+        "training_size": trained.training_size,
+        "scores": [dict(row) for row in rows],
+    }
     with TemporaryDirectory() as temporary_folder:  # W&B keeps a copy of its own
-        weights = Path(temporary_folder) / "model.safetensors"
-        write_weights(trained, weights, {"licence": LICENCE})
-        metadata = {
-            "preset": trained.preset,
-            "trimap": trained.trimap,
-            "network": trained.network,
-            "training_size": trained.training_size,
-            "scores": [dict(row) for row in rows],
-        }
-        log_model(trainer, card, metadata, [checkpoint, weights, folder / "README.md", config])
+        if isinstance(module.model, SDNet):
+            files.append(Path(temporary_folder) / "model.safetensors")
+            write_weights(trained, files[-1], {"licence": LICENCE})
+        log_model(trainer, card, metadata, files)
 
 
 def model_card(module: SDNetModule, trained: Trained, checkpoint: str, config: str, rows: Sequence[Row]) -> str:
     """The card in Markdown. Data are called by their folders' names, so that no path of a machine is told."""
-    data = module.data
-    parameters = sum(parameter.numel() for parameter in module.model.parameters())
-    changed = f", changed by `{json.dumps(trained.network)}`" if trained.network else ""
+    data, own = module.data, isinstance(module.model, SDNet)
+    name = trained.preset + (", with a trimap" if trained.trimap else "") if own else module.method
+    facts = [
+        f"{sum(parameter.numel() for parameter in module.model.parameters()):,} parameters",
+        f"takes a photo{' and its trimap' if trained.trimap else ''}",
+        f"trained with sdnet_pl {__version__} for {module.trainer.current_epoch} epochs, "
+        f"{module.trainer.global_step:,} steps, on crops of {trained.training_size} pixels",
+    ]
+    if own:
+        facts.append(f"self-distillation: {module.hparams['distillation']}")
+    if own and trained.network:
+        facts.append(f"differs from the preset by `{json.dumps(trained.network)}`")
+    if module.hparams["weights"]:
+        facts.append(f"started from the weights `{Path(module.hparams['weights']).name}`")
     kinds = {"people": data.foregrounds, "backgrounds": data.backgrounds, "photos with masks": data.photos}
-    use = "" if trained.trimap else f"    sdnet-pl matte photo.jpg -o cutouts --weights {checkpoint}\n"
     sources = [
         {"training data": kind, "source": _source(source, data.root), "pictures": _length(source)}
         for kind, found in kinds.items()
         for source in found
     ]
-    return f"""# {trained.preset}{", with a trimap" if trained.trimap else ""}
+    use = f"    sdnet-pl matte photo.jpg -o cutouts --weights {checkpoint}\n" if own and not trained.trimap else ""
+    lines = "\n".join(f"- {fact}" for fact in facts)
+    return f"""# {name}
 
-A network for portrait matting, trained with sdnet_pl {__version__}.
+A network for portrait matting.
 
-- **Network**: `{trained.preset}`{changed}, {parameters:,} parameters; it takes a photo\
-{" and its trimap" if trained.trimap else ""}.
-- **Training**: {module.trainer.current_epoch} epochs, {module.trainer.global_step:,} steps, crops of \
-{trained.training_size} pixels at last; self-distillation: {module.hparams["distillation"]}\
-{f"; from the weights `{Path(str(module.hparams['weights'])).name}`" if module.hparams["weights"] else ""}.
+{lines}
 
 {to_markdown(sources)}
 ## Scores
@@ -86,7 +97,8 @@ benchmark that has the same hash.
 
 ## Licence
 
-The licence of these weights is {LICENCE}, which nobody has checked here. The code of sdnet_pl is under Apache-2.0.
+The licence of these weights is {LICENCE},
+which nobody has checked here. The code of sdnet_pl is under Apache-2.0.
 """
 
 

@@ -123,7 +123,9 @@ class SDNetCLI(LightningCLI):
             if logger.init_args.get("save_dir") in (None, "."):
                 logger.init_args.save_dir = str(run_dir)
             if logger.class_path.endswith("WandbLogger"):
-                _name_wandb_run(logger.init_args, run_dir, bool(config.get("ckpt_path")) and self.config.subcommand == "fit")
+                _name_wandb_run(
+                    logger.init_args, run_dir, bool(config.get("ckpt_path")) and self.config.subcommand == "fit"
+                )
         csv = {"save_dir": str(run_dir), "name": "logs", "version": None, "prefix": "", "flush_logs_every_n_steps": 50}
         csv_logger = Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(csv))
         config.trainer.logger = [csv_logger, *loggers]
