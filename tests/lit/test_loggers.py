@@ -248,7 +248,7 @@ def test_wandb_records_the_system(offline: list[Offline]):
 
 def test_a_resumed_fit_and_a_test_are_runs_of_their_own_offline(run: Path, offline: list[Offline]):
     """Synchronising a second offline run of one id would replace the first."""
-    fit, resumed, test = offline
+    _, resumed, test = offline
     assert len({part.id for part in offline}) == 3
     assert len(list((run.parent / "resumed" / "run" / "wandb").glob("offline-run-*"))) == 2
     assert resumed.name == "resumed/run"

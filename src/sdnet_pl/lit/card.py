@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-from sdnet_pl import __version__
 from sdnet_pl.data.pictures import atomic_write
 from sdnet_pl.inference.weights import Trained, read_weights, write_weights
 from sdnet_pl.lit.loggers import log_model
@@ -61,7 +61,7 @@ def model_card(module: SDNetModule, trained: Trained, checkpoint: str, config: s
     facts = [
         f"{sum(parameter.numel() for parameter in module.model.parameters()):,} parameters",
         f"takes a photo{' and its trimap' if trained.trimap else ''}",
-        f"trained with sdnet_pl {__version__} for {module.trainer.current_epoch} epochs, "
+        f"trained with sdnet_pl {version('sdnet_pl')} for {module.trainer.current_epoch} epochs, "
         f"{module.trainer.global_step:,} steps, on crops of {trained.training_size} pixels",
     ]
     if own:
