@@ -16,12 +16,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from wandb.proto.wandb_internal_pb2 import ArtifactRecord, Record  # type: ignore[attr-defined]
 
 from sdnet_pl.cli import main
+from sdnet_pl.data import CutoutFolder
 from sdnet_pl.inference.weights import load_weights
+from sdnet_pl.lit.card import _length, _source
 from sdnet_pl.lit.cli import _name_wandb_run
 
 Fit = Callable[..., list[str]]
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 MAD = "MAD×1000 (whole image)"
+STRIP = 64, 4 * 64 + 3 * 2, 3
 
 
 def records(folder: Path) -> Iterator[Record]:
@@ -165,7 +168,7 @@ def test_the_card_tells_what_was_trained(run: Path):
     for text in (
         "# sdnet-tiny",
         "551,822 parameters",
-        "2 epochs, 8 steps",
+        "epochs 2, steps 8",
         "ProceduralPortraits",
         row["hash"],
         f"{float(row[MAD]):.4g}",
@@ -175,9 +178,16 @@ def test_the_card_tells_what_was_trained(run: Path):
         assert text in card
     assert str(run.parent) not in card  # no path of a machine
     resumed = (run.parent / "resumed" / "run" / "README.md").read_text()
-    assert "3 epochs, 12 steps" in resumed
+    assert "epochs 3, steps 12" in resumed
     assert "--config config-2.yaml" in resumed
     assert not (run.parent / "test" / "README.md").exists()
+
+
+def test_the_card_calls_data_by_their_folders_names(cutout_root: Path):
+    cutouts = CutoutFolder(str(cutout_root / "cutouts" / "train"), repeat=2)
+    assert _source(cutouts, str(cutout_root)) == _source(cutouts, None) == "CutoutFolder: cutouts/train"
+    assert _source(cutouts, str(cutout_root / "cutouts")) == "CutoutFolder: train"
+    assert _length(cutouts) == "6"  # however often an epoch visits them
 
 
 def test_wandb_gets_config_and_scores(run: Path, offline: list[Offline]):
@@ -218,7 +228,7 @@ def test_wandb_gets_the_tables_and_the_worst_pictures(run: Path, offline: list[O
     ((_, worst),) = found.history["test/held_out/worst"]
     assert worst["captions"] == [f"{row['image']}: {MAD} {float(row[MAD]):.4g}" for row in ranked]  # type: ignore[index]
     for row, media in zip(each, worst["filenames"], strict=True):  # type: ignore[index]
-        assert pixels(found.file(media)).shape == (64, 4 * 64, 3)
+        assert pixels(found.file(media)).shape == STRIP
         assert row["picture"] is not None
     for _, value in found.history["test/held_out/mad_x1000"]:
         assert sum(value["values"]) == 3  # type: ignore[index]
@@ -283,7 +293,7 @@ def test_tensorboard_gets_pictures_histograms_and_the_table(run: Path):
     assert "val/held_out/mad_whole" in log.Tags()["scalars"]
     assert [image.step for image in log.Images("val/panel")] == [4, 8]
     assert [image.step for image in log.Images("test/panel")] == [8]
-    assert [(log.Images(f"test/held_out/worst/{i:02d}")[0].width) for i in (1, 2, 3)] == [4 * 64] * 3
+    assert [(log.Images(f"test/held_out/worst/{i:02d}")[0].width) for i in (1, 2, 3)] == [STRIP[1]] * 3
     for key, count in (("val/held_out/mad_x1000", 2), ("test/held_out/mad_x1000", 1)):
         found = log.Histograms(key)
         assert [histogram.histogram_value.num for histogram in found] == [3] * count

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sdnet_pl.reporting.image_scores import WORST, ImageScores, histogram_figure, strip, worst_figure
+from sdnet_pl.reporting.image_scores import GAP, WORST, ImageScores, histogram_figure, strip, worst_figure
 from sdnet_pl.reporting.panels import PanelRow, error_map, to_array
 
 
@@ -60,8 +60,9 @@ def test_a_strip_shows_input_alphas_and_error(height: int, width: int):
     shown = strip(PanelRow(image, alpha, target, {}))
     size = min(height, 160)
     columns = round(width * size / height)
-    assert shown.shape == (size, 4 * columns, 3)
-    parts = [shown[:, i * columns : (i + 1) * columns] for i in range(4)]
+    assert shown.shape == (size, 4 * columns + 3 * GAP, 3)
+    parts = [shown[:, i * (columns + GAP) :][:, :columns] for i in range(4)]
+    assert (shown[:, columns : columns + GAP] == 128).all()
     for part, value in zip(parts, ((0, 255, 0), (51,) * 3, (255,) * 3, error_map(alpha, target)[0, 0]), strict=True):
         assert (part == value).all()
 

@@ -61,8 +61,8 @@ def model_card(module: SDNetModule, trained: Trained, checkpoint: str, config: s
     facts = [
         f"{sum(parameter.numel() for parameter in module.model.parameters()):,} parameters",
         f"takes a photo{' and its trimap' if trained.trimap else ''}",
-        f"trained with sdnet_pl {version('sdnet_pl')} for {module.trainer.current_epoch} epochs, "
-        f"{module.trainer.global_step:,} steps, on crops of {trained.training_size} pixels",
+        f"trained with sdnet_pl {version('sdnet_pl')}: epochs {module.trainer.current_epoch}, steps {module.trainer.global_step:,}, "
+        f"crops of {trained.training_size} pixels",
     ]
     if own:
         facts.append(f"self-distillation: {module.hparams['distillation']}")
@@ -76,7 +76,10 @@ def model_card(module: SDNetModule, trained: Trained, checkpoint: str, config: s
         for kind, found in kinds.items()
         for source in found
     ]
-    use = f"    sdnet-pl matte photo.jpg -o cutouts --weights {checkpoint}\n" if own and not trained.trimap else ""
+    commands = [f"sdnet-pl matte photo.jpg -o cutouts --weights {checkpoint}"] if not trained.trimap else []
+    commands.append(f"sdnet-pl fit --config {config}    # trains it again")
+    # Another network has commands of its own.
+    use = "## Use\n\n" + "".join(f"    {command}\n" for command in commands) + "\n" if own else ""
     lines = "\n".join(f"- {fact}" for fact in facts)
     return f"""# {name}
 
@@ -91,14 +94,10 @@ Of `{checkpoint}`, means over images. Each score names its region and its scale;
 benchmark that has the same hash.
 
 {to_markdown(rows)}
-## Use
+{use}## Licence
 
-{use}    sdnet-pl fit --config {config}    # trains it again
-
-## Licence
-
-The licence of these weights is {LICENCE},
-which nobody has checked here. The code of sdnet_pl is under Apache-2.0.
+The licence of these weights is {LICENCE}. The code of
+sdnet_pl is under Apache-2.0.
 """
 
 

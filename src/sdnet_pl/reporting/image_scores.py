@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.reporting.curves import COLORS
-from sdnet_pl.reporting.panels import PanelRow, error_map
+from sdnet_pl.reporting.panels import GREY, PanelRow, error_map
 
 # What sorts the pictures: every benchmark has it, and it does not grow with the picture.
 ERROR = "mad_whole"
 ERROR_LABEL, ERROR_SCALE = METRIC_LABELS[ERROR]
 WORST = 10
-STRIP_HEIGHT = 160
+STRIP_HEIGHT, GAP = 160, 2
 
 
 @dataclass
@@ -76,7 +76,9 @@ def strip(row: PanelRow) -> Image:
     height, width = maps[0].shape[:2]
     scale = min(1.0, STRIP_HEIGHT / height)
     size = max(1, round(width * scale)), round(height * scale)
-    return np.hstack([np.asarray(cv2.resize(x, size, interpolation=cv2.INTER_AREA), np.uint8) for x in maps])
+    small = [np.asarray(cv2.resize(x, size, interpolation=cv2.INTER_AREA), np.uint8) for x in maps]
+    gap = np.full((size[1], GAP, 3), GREY, np.uint8)  # a white alpha must not run into a white error map
+    return np.hstack([part for picture in small for part in (picture, gap)][:-1])
 
 
 def histogram_figure(errors: Mapping[str, Sequence[float]]) -> Figure:
