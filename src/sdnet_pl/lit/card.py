@@ -61,8 +61,8 @@ def model_card(module: SDNetModule, trained: Trained, checkpoint: str, config: s
     facts = [
         f"{sum(parameter.numel() for parameter in module.model.parameters()):,} parameters",
         f"takes a photo{' and its trimap' if trained.trimap else ''}",
-        f"trained with sdnet_pl {version('sdnet_pl')}: epochs {module.trainer.current_epoch}, steps {module.trainer.global_step:,}, "
-        f"crops of {trained.training_size} pixels",
+        f"trained with sdnet_pl {version('sdnet_pl')}: epochs {module.trainer.current_epoch}, "
+        f"steps {module.trainer.global_step:,}, crops of {trained.training_size} pixels",
     ]
     if own:
         facts.append(f"self-distillation: {module.hparams['distillation']}")
