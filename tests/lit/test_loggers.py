@@ -20,6 +20,7 @@ from sdnet_pl.data import CutoutFolder
 from sdnet_pl.inference.weights import load_weights
 from sdnet_pl.lit.card import _length, _source
 from sdnet_pl.lit.cli import _name_wandb_run
+from sdnet_pl.lit.loggers import same_size
 
 Fit = Callable[..., list[str]]
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -250,6 +251,16 @@ def test_wandb_gets_the_model_with_its_card(run: Path, offline: list[Offline]):
     network, size = load_weights(weights)
     assert size == 64
     assert sum(parameter.numel() for parameter in network.parameters()) == 551_822
+
+
+def test_pictures_of_one_list_have_one_size():
+    pictures = [np.full((height, width, 3), 7, np.uint8) for height, width in ((4, 9), (6, 5))]
+    for padded, picture in zip(same_size(pictures), pictures, strict=True):
+        assert padded.shape == (6, 9, 3)
+        height, width = picture.shape[:2]
+        assert (padded[:height, :width] == 7).all()
+        assert (padded == 7).sum() == picture.size
+        assert (padded[height:] == 255).all()
 
 
 def test_wandb_records_the_system(offline: list[Offline]):

@@ -18,11 +18,23 @@ def log_pictures(trainer: Trainer, key: str, pictures: Sequence[tuple[str, Image
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             captions, arrays = zip(*pictures, strict=True)
-            logger.log_image(key, list(arrays), step=trainer.global_step, caption=list(captions))
+            logger.log_image(key, same_size(arrays), step=trainer.global_step, caption=list(captions))
         elif isinstance(logger, TensorBoardLogger):
             for number, (_, picture) in enumerate(pictures, start=1):
                 tag = key if len(pictures) == 1 else f"{key}/{number:02d}"
                 logger.experiment.add_image(tag, picture, trainer.global_step, dataformats="HWC")
+
+
+def same_size(pictures: Sequence[Image]) -> list[Image]:
+    """Pictures with white to their right and below, up to a common size: W&B shows all of a list as it does the first.
+
+    Args:
+        pictures: uint8 ``[H, W, 3]`` each.
+    """
+    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
+    return [
+        np.pad(p, ((0, height - p.shape[0]), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in pictures
+    ]
 
 
 def log_histogram(trainer: Trainer, key: str, values: Sequence[float]) -> None:
