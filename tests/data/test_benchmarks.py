@@ -114,6 +114,19 @@ def test_reduced_alpha_keeps_its_share(folder):
     assert reduced.float().mean() == pytest.approx(full.float().mean().item(), rel=0.01)
 
 
+def test_pictures_are_called_by_the_names_of_their_files(folder, tmp_path):
+    listed = benchmark(folder, backgrounds_per_foreground=2)
+    assert [listed.name(index) for index in range(6)] == [f"{i} over {j}" for i, j in listed.pairs]
+    write(folder / "people/sub/of two.webp", 9, alpha=True)
+    assert benchmark(folder).name(3).startswith("sub/of two over ")
+    assert photos(folder).name(1) == "1"
+    for kind in ("image", "alpha"):
+        write_mask(tmp_path / f"test/{kind}/b/c.png", 40, 50)
+    assert AlphaBenchmark(str(tmp_path / "test")).name(0) == "b/c"
+    drawn = CompositeBenchmark(ProceduralPortraits(3, 64), ProceduralBackgrounds(3, 64))
+    assert [drawn.name(index) for index in range(3)] == [f"{i} over {j}" for i, j in drawn.pairs]
+
+
 def test_what_lies_beyond_the_end_is_padding(folder):
     listed = benchmark(folder)
     for index in range(3):

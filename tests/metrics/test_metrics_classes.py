@@ -142,6 +142,21 @@ def test_errors_of_the_shells() -> None:
         BenchmarkMetrics().update(pred, target, torch.ones_like(target, dtype=torch.uint8))
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_benchmark_tells_the_scores_of_the_latest_batch(full: bool) -> None:
+    metrics = BenchmarkMetrics(full=full)
+    each = []
+    for image in images():
+        metrics.update(*image)
+        each.append(metrics.latest)
+    together = torch.cat(each, dim=1)
+    assert together.shape == (len(metrics.score_names), 5)
+    scores = metrics.compute()
+    for name, values in zip(metrics.score_names, together, strict=True):
+        assert values.nanmean().item() == pytest.approx(scores[name].item(), rel=ORDER), name
+    assert together.isnan().any(1).tolist() == ["unknown" in name for name in metrics.score_names]
+
+
 def test_constant_matte_is_scored_exactly() -> None:
     """Against the direct scores of the quantised constant: half a level of 255 apart at most."""
     metric = ConstantMatteReference()

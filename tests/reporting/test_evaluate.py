@@ -78,7 +78,8 @@ def test_scores_are_those_of_the_metrics(pictures, tmp_path: Path, capsys, given
     assert list(each) == list(NAMES)
     method, *constant = table(tmp_path / "out" / "metrics.csv")
     keys = [key for key in METRIC_LABELS if given or key.endswith("unknown")]
-    assert [column for column in each["a"] if column != "image"] == [METRIC_LABELS[key][0] for key in keys]
+    assert list(each["a"]) == ["benchmark", "image", *(METRIC_LABELS[key][0] for key in keys)]
+    assert {row["benchmark"] for row in each.values()} == {"ppm-100"}
     for key in keys:
         label, values = METRIC_LABELS[key][0], []
         for name in NAMES:

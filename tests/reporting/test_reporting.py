@@ -12,8 +12,10 @@ from lightning.pytorch.loggers import CSVLogger
 
 from sdnet_pl.metrics import BenchmarkMetrics
 from sdnet_pl.reporting.curves import curves_figure, read_series
-from sdnet_pl.reporting.panels import PanelRow, panel_figure, to_array
+from sdnet_pl.reporting.panels import ERROR_COLORS, PanelRow, checkerboard, error_map, panel_figure, to_array
 from sdnet_pl.reporting.tables import score_rows, to_csv, to_markdown
+
+COLUMNS = 9
 
 
 def row(height: int = 64, width: int = 64) -> PanelRow:
@@ -27,7 +29,7 @@ def row(height: int = 64, width: int = 64) -> PanelRow:
 
 def cell(figure, array: np.ndarray, line: int, column: int) -> np.ndarray:
     """The pixels well within one map, uint8 ``[h, w, 3]``."""
-    axis = figure.axes[line * 6 + column]
+    axis = figure.axes[line * COLUMNS + column]
     box = axis.get_window_extent()
     height = array.shape[0]
     inner = array[int(height - box.y1) + 4 : int(height - box.y0) - 4, int(box.x0) + 4 : int(box.x1) - 4]
@@ -44,17 +46,72 @@ def test_a_panel_shows_its_maps(lines):
     assert array.shape[2] == 3
     for line in range(lines):
         assert (cell(figure, array, line, 0) == (255, 0, 0)).all()
-        for column, level in enumerate([1, 0, 0.25, 0.5, 0.75], start=1):
+        for column, level in ((1, 1), (2, 0), (4, 0.25), (5, 0.5), (6, 0.75)):
             # The gray colour map has 256 steps.
             assert np.abs(cell(figure, array, line, column).astype(int) - 255 * level).max() <= 1
-    assert [axis.get_title() for axis in figure.axes[:6]] == [
+        assert (cell(figure, array, line, 3) == (71, 31, 0)).all()  # fully opaque where nothing is
+        for column in (7, 8):  # an opaque picture, so nothing of the ground is seen
+            assert np.abs(cell(figure, array, line, column).astype(int) - (255, 0, 0)).max() <= 1
+    assert [axis.get_title() for axis in figure.axes[:COLUMNS]] == [
         "input",
         "predicted α",
         "true α",
+        "error",
         "side output 2",
         "side output 3",
         "side output 4",
+        "over grey",
+        "over checkerboard",
     ]
+
+
+def test_a_panel_without_a_true_alpha_has_no_error():
+    blank, known = row()._replace(target=None), row()
+    assert [axis.get_title() for axis in panel_figure([blank]).axes] == [
+        "input",
+        "predicted α",
+        "side output 2",
+        "side output 3",
+        "side output 4",
+        "over grey",
+        "over checkerboard",
+    ]
+    figure = panel_figure([known, blank])
+    array = to_array(figure)
+    assert (cell(figure, array, 0, 2) == 0).all()
+    assert (cell(figure, array, 1, 2) == 255).all()  # paper
+    assert (cell(figure, array, 1, 3) == 255).all()
+
+
+def test_a_transparent_picture_shows_its_grounds():
+    figure = panel_figure([row()._replace(alpha=torch.zeros(1, 64, 64))])
+    array = to_array(figure)
+    assert (cell(figure, array, 0, 7) == 128).all()
+    assert set(np.unique(cell(figure, array, 0, 8))) == {150, 230}
+
+
+def test_an_error_map_has_the_sign_and_size_of_the_error():
+    alpha = torch.tensor([[[0.0, 0.25, 0.5, 0.75, 1.0]]])
+    shown = error_map(alpha, torch.full((1, 1, 5), 0.5))
+    assert shown.shape == (1, 5, 3)
+    assert shown.dtype == np.uint8
+    assert (shown[0, 2] == 255).all()
+    for column, expected in ((0, (0, 114, 178)), (4, (213, 94, 0))):  # Okabe and Ito's blue and vermilion at a half
+        assert np.abs(shown[0, column].astype(int) - expected).max() <= 2
+    levels = ERROR_COLORS(np.linspace(0, 1, 257), bytes=True)[:, :3].astype(int).sum(axis=1)
+    assert (np.diff(levels[:129]) > 0).all()  # lightness says how large, colour which way
+    assert (np.diff(levels[128:]) < 0).all()
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (32, 96), (5, 3)])
+def test_a_checkerboard_has_two_greys_in_turn(shape):
+    board = checkerboard(*shape)
+    assert board.shape == (*shape, 3)
+    side = max(1, max(shape) // 16)
+    assert (board[:side, :side] == board[0, 0]).all()
+    assert (board[0, 0] != board[0, side]).all()
+    assert (board[0, 0] != board[side, 0]).all()
+    assert (board[0, 0] == board[side, side]).all()
 
 
 def test_a_panel_keeps_orientation_and_proportions():

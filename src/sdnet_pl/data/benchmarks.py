@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sdnet_pl.data.composition import composite_uint8, cover
-from sdnet_pl.data.pictures import read_alpha, read_rgb
+from sdnet_pl.data.pictures import picture_name, read_alpha, read_rgb
 from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, PhotoSource
 from sdnet_pl.data.sources.folders import paired_files, sha256_of_files
 from sdnet_pl.data.training import to_tensor
@@ -40,6 +40,10 @@ class Benchmark(Dataset[dict[str, Tensor]], ABC):
 
         An index at or beyond the list's end wraps around and is marked as padding.
         """
+
+    def name(self, index: int) -> str:
+        """What people call the picture; names are no part of the hash."""
+        return str(index)
 
     @cached_property
     def hash(self) -> str:
@@ -96,6 +100,10 @@ class CompositeBenchmark(Benchmark):
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def name(self, index: int) -> str:
+        i, j = self.pairs[index]
+        return f"{self.foregrounds.name(i)} over {self.backgrounds.name(j)}"
+
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         i, j = self.pairs[index % len(self)]
         foreground = Foreground(*_reduced(self.size, *self.foregrounds.load(i)))
@@ -127,6 +135,9 @@ class PhotoBenchmark(Benchmark):
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    def name(self, index: int) -> str:
+        return self.photos.name(index)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         photo, trimap = self.photos.load(index % len(self))
@@ -167,6 +178,9 @@ class AlphaBenchmark(Benchmark):
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def name(self, index: int) -> str:
+        return picture_name(self.files[index][0], Path(self.path) / "image")
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         number = index % len(self)

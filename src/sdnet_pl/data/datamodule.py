@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from sdnet_pl.data.benchmarks import Benchmark, CompositeBenchmark
 from sdnet_pl.data.composition import Degradation, composite
-from sdnet_pl.data.pictures import list_pictures, read_rgb
+from sdnet_pl.data.pictures import list_pictures, picture_name, read_rgb
 from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource, PhotoSource
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.training import CompositionDataset, EpochSampler, EvaluationSampler
@@ -224,7 +224,7 @@ class PhotoDataset(Dataset[dict[str, Any]]):
         return {"photo": torch.from_numpy(read_rgb(path)), "name": self._name(path), "padding": index >= len(self)}
 
     def _name(self, path: Path) -> str:
-        return str(path.relative_to(self.folder).with_suffix(""))
+        return picture_name(path, self.folder)
 
 
 def _one_thread(worker: int) -> None:

@@ -81,11 +81,16 @@ def pictures_by_name(folder: str | Path) -> dict[str, Path]:
     """
     named: dict[str, Path] = {}
     for file in list_pictures(folder):
-        name = file.relative_to(folder).with_suffix("").as_posix()
+        name = picture_name(file, folder)
         if name in named:
             raise InputError(f"{named[name]} and {file} have one name, so their partner is unclear; remove one.")
         named[name] = file
     return named
+
+
+def picture_name(file: Path, folder: str | Path) -> str:
+    """A picture's path below a folder, without suffix."""
+    return file.relative_to(folder).with_suffix("").as_posix()
 
 
 def read_header(path: str | Path) -> Header:

@@ -1,22 +1,42 @@
 """What a run leaves beside its checkpoints: its config, panels, curves and tables."""
 
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
+from sdnet_pl.data.benchmarks import Benchmark
 from sdnet_pl.data.pictures import atomic_write, write_png
+from sdnet_pl.data.sources.base import Image
+from sdnet_pl.lit.loggers import log_histogram, log_pictures, log_table
 from sdnet_pl.lit.module import SDNetModule
 from sdnet_pl.reporting.curves import curves_figure, read_series
+from sdnet_pl.reporting.image_scores import (
+    ERROR,
+    ERROR_LABEL,
+    ERROR_SCALE,
+    ImageScores,
+    histogram_figure,
+    strip,
+    worst_figure,
+)
 from sdnet_pl.reporting.panels import PanelRow, panel_figure, to_array
-from sdnet_pl.reporting.tables import score_rows, to_csv, to_markdown
+from sdnet_pl.reporting.tables import Row, image_rows, score_rows, to_csv, to_markdown
+
+if sys.platform != "win32":  # where Python lacks it
+    import resource
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -52,7 +72,7 @@ class Panels(Callback):
     The pictures are spread evenly over the benchmark and stay the same, so that panels can be compared over time.
 
     ``panels/step-N.png`` in the run's directory after a validation, ``panel.png`` after a test; W&B and TensorBoard
-    get the same picture.
+    get the same picture as ``val/panel`` and ``test/panel``.
 
     Args:
         count: Pictures in a panel.
@@ -63,41 +83,145 @@ class Panels(Callback):
             raise ValueError(f"a panel shows at least one picture, got count={count}")
         self.count = count
         self.rows: list[PanelRow] = []
+        self.indices: list[int] = []
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
-        self._collect(int(trainer.num_val_batches[0]), *args, **kwargs)
+        self._collect(trainer, int(trainer.num_val_batches[0]), *args, **kwargs)
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
-        self._collect(int(trainer.num_test_batches[0]), *args, **kwargs)
+        self._collect(trainer, int(trainer.num_test_batches[0]), *args, **kwargs)
 
     def _collect(
-        self, total: int, outputs: dict[str, Any], batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        total: int,
+        outputs: dict[str, Any],
+        batch: dict[str, Tensor],
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         if dataloader_idx == 0 and batch_idx in {i * total // self.count for i in range(self.count)}:
-            sides = {i: side[0].cpu() for i, side in outputs["side_outputs"].items()}
-            self.rows.append(
-                PanelRow(batch["image"][0].cpu(), outputs["alpha"][0].cpu(), batch["alpha"][0].cpu(), sides)
-            )
+            self.rows.append(_panel_row(outputs, batch))
+            self.indices.append(_index(trainer, batch_idx))
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
         if not trainer.sanity_checking:
-            self._show(trainer, f"panels/step-{trainer.global_step:07d}.png")
-        self.rows = []
+            benchmark = next(iter(pl_module.data.validation.values()))
+            self._show(trainer, "val/panel", f"panels/step-{trainer.global_step:07d}.png", benchmark)
+        self.rows, self.indices = [], []
 
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._show(trainer, "panel.png")
-        self.rows = []
+    def on_test_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
+        self._show(trainer, "test/panel", "panel.png", next(iter(pl_module.data.test.values())))
+        self.rows, self.indices = [], []
 
-    def _show(self, trainer: Trainer, name: str) -> None:
+    def _show(self, trainer: Trainer, key: str, file: str, benchmark: Benchmark) -> None:
         if not trainer.is_global_zero or not self.rows:
             return
         picture = to_array(panel_figure(self.rows))
-        write_png(Path(trainer.default_root_dir) / name, picture)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_image("panel", [picture])
-            elif isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("panel", picture, trainer.global_step, dataformats="HWC")
+        write_png(Path(trainer.default_root_dir) / file, picture)
+        log_pictures(trainer, key, [("; ".join(map(benchmark.name, self.indices)), picture)])
+
+
+class ErrorsOfImages(Callback):
+    """Keeps the scores of every single picture, and shows which are the worst.
+
+    After a validation the loggers get the histogram of the errors, and their median, 90th percentile and maximum as
+    numbers. After a test ``images.csv``, ``errors.png`` and ``worst.png`` are in the run's directory; W&B and
+    TensorBoard get the histogram and the worst pictures, W&B the table too.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[int, ImageScores] = defaultdict(ImageScores)
+
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+        self._collect(trainer, *args, **kwargs)
+
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+        self._collect(trainer, *args, **kwargs)
+
+    def _collect(
+        self,
+        trainer: Trainer,
+        outputs: dict[str, Any],
+        batch: dict[str, Tensor],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if outputs["scores"] is None:  # padding
+            return
+        # Pictures are drawn for a test alone, so that validation costs nothing.
+        draw = (lambda: strip(_panel_row(outputs, batch))) if trainer.testing else None
+        self.found[dataloader_idx].add(_index(trainer, batch_idx), outputs["scores"], draw)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
+        for name, found in self._gather(trainer, pl_module.data.validation).items():
+            values = dict(zip(("median", "p90", "max"), np.quantile(found.errors, (0.5, 0.9, 1)), strict=True))
+            pl_module.log_dict({f"val/{name}/mad_x1000_{key}": float(value) for key, value in values.items()})
+            if trainer.is_global_zero and not trainer.sanity_checking:
+                log_histogram(trainer, f"val/{name}/mad_x1000", found.errors)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
+        benchmarks = pl_module.data.test
+        gathered = self._gather(trainer, benchmarks)
+        if not trainer.is_global_zero or not gathered:
+            return
+        rows: list[Row] = []
+        worst: dict[str, list[tuple[str, Image]]] = {}
+        for name, found in gathered.items():
+            named = {index: benchmarks[name].name(index) for index in found.scores}
+            rows += image_rows(name, ((named[index], values) for index, values in found.scores.items()))
+            worst[name] = [
+                (f"{named[index]}: {ERROR_LABEL} {ERROR_SCALE * found.scores[index][ERROR]:.4g}", found.strips[index])
+                for index in found.worst_first[: len(found.strips)]
+            ]
+            log_histogram(trainer, f"test/{name}/mad_x1000", found.errors)
+            log_pictures(trainer, f"test/{name}/worst", worst[name])
+            ranked = image_rows(name, ((named[index], found.scores[index]) for index in found.worst_first))
+            log_table(trainer, f"test/{name}/per_image", ranked, [picture for _, picture in worst[name]])
+        folder = Path(trainer.default_root_dir)
+        with atomic_write(folder / "images.csv") as temporary:
+            temporary.write_text(to_csv(rows))
+        write_png(folder / "errors.png", to_array(histogram_figure({n: f.errors for n, f in gathered.items()})))
+        write_png(folder / "worst.png", to_array(worst_figure(worst)))
+
+    def _gather(self, trainer: Trainer, benchmarks: Mapping[str, Benchmark]) -> dict[str, ImageScores]:
+        """By benchmark, the pictures of all processes. Every process must call it."""
+        own, self.found = self.found, defaultdict(ImageScores)
+        parts: list[Any] = [own]
+        if trainer.world_size > 1:
+            parts = [None] * trainer.world_size
+            torch.distributed.all_gather_object(parts, own)
+        merged = {
+            name: ImageScores.merged(part[number] for part in parts if number in part)
+            for number, name in enumerate(benchmarks)
+        }
+        return {name: found for name, found in merged.items() if found.scores}
+
+
+class Throughput(Callback):
+    """Logs samples a second over all processes, validation left out, and the most memory that was taken, in GB.
+
+    ``train/memory_gb`` is that of the main process without its loader processes, ``train/gpu_memory_gb`` what PyTorch
+    held on its device.
+    """
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.samples, self.start = 0, time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.samples, self.start = 0, time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Tensor], batch_idx: int
+    ) -> None:
+        self.samples += len(batch["alpha"]) * trainer.world_size
+        values = {"samples_per_second": self.samples / (time.perf_counter() - self.start)}
+        if sys.platform != "win32":
+            unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+            values["memory_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+        if pl_module.device.type == "cuda":
+            values["gpu_memory_gb"] = torch.cuda.max_memory_reserved(pl_module.device) / 1e9
+        pl_module.log_dict({f"train/{name}": value for name, value in values.items()})
 
 
 class RunReport(Callback):
@@ -116,14 +240,8 @@ class RunReport(Callback):
         assert isinstance(pl_module, SDNetModule)
         if not trainer.is_global_zero:
             return
-        benchmarks = pl_module.data.test
-        scores = {name: pl_module.scores[f"test/{name}"] for name in benchmarks}
-        hashes = {
-            # A part of a benchmark (limit_test_batches) is another benchmark.
-            name: benchmark.hash if scores[name]["images"] == len(benchmark) else "partial"
-            for name, benchmark in benchmarks.items()
-        }
-        rows = score_rows(scores, hashes, pl_module.method)
+        benchmarks, rows = pl_module.data.test, test_rows(pl_module)
+        log_table(trainer, "test/benchmarks", rows)
         folder = Path(trainer.default_root_dir)
         files = {"metrics.csv": to_csv(rows), "metrics.md": to_markdown(rows)}
         for name, benchmark in benchmarks.items():
@@ -131,6 +249,28 @@ class RunReport(Callback):
         for name, text in files.items():
             with atomic_write(folder / name) as temporary:
                 temporary.write_text(text)
+
+
+def test_rows(module: SDNetModule) -> list[dict[str, str | float]]:
+    """The table of the scores that the last test gave."""
+    benchmarks = module.data.test
+    scores = {name: module.scores[f"test/{name}"] for name in benchmarks}
+    hashes = {
+        # A part of a benchmark (limit_test_batches) is another benchmark.
+        name: benchmark.hash if scores[name]["images"] == len(benchmark) else "partial"
+        for name, benchmark in benchmarks.items()
+    }
+    return score_rows(scores, hashes, module.method)
+
+
+def _panel_row(outputs: dict[str, Any], batch: dict[str, Tensor]) -> PanelRow:
+    sides = {i: side[0].cpu() for i, side in outputs["side_outputs"].items()}
+    return PanelRow(batch["image"][0].cpu(), outputs["alpha"][0].cpu(), batch["alpha"][0].cpu(), sides)
+
+
+def _index(trainer: Trainer, batch_idx: int) -> int:
+    """Of an evaluated picture in its benchmark: EvaluationSampler deals them out to the processes in turn."""
+    return batch_idx * trainer.world_size + trainer.global_rank
 
 
 class PredictionWriter(BasePredictionWriter):

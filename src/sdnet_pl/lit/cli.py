@@ -21,10 +21,20 @@ from omegaconf.errors import OmegaConfBaseException
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.weights import ARCHITECTURE, architecture, read_checkpoint, read_weights
-from sdnet_pl.lit.callbacks import Panels, PredictionWriter, RunReport, SaveRunConfig
+from sdnet_pl.lit.callbacks import (
+    ErrorsOfImages,
+    Panels,
+    PredictionWriter,
+    RunReport,
+    SaveRunConfig,
+    Throughput,
+    test_rows,
+)
+from sdnet_pl.lit.card import leave_model
 from sdnet_pl.lit.module import HEADLINE, SDNetModule
 
 RUN_DIR_VARIABLE = "SDNET_RUN_DIR"
+WANDB_DATA_VARIABLE = "WANDB_DATA_DIR"
 
 
 class Parser(LightningArgumentParser):
@@ -101,6 +111,8 @@ class SDNetCLI(LightningCLI):
         if self.config.subcommand == "predict":
             config.return_predictions = False  # they are written one by one; Lightning would keep all in memory
         os.environ[RUN_DIR_VARIABLE] = str(run_dir)  # for the processes that a DDP run starts
+        # What an offline run uploads later: in its own directory rather than in the user's home.
+        os.environ.setdefault(WANDB_DATA_VARIABLE, str((run_dir / "wandb").absolute()))
         config.run_dir = config.trainer.default_root_dir = str(run_dir)
         config.checkpoint.dirpath = config.checkpoint.dirpath or str(run_dir)
         if config.trainer.logger is False:
@@ -110,6 +122,10 @@ class SDNetCLI(LightningCLI):
         for logger in loggers:
             if logger.init_args.get("save_dir") in (None, "."):
                 logger.init_args.save_dir = str(run_dir)
+            if logger.class_path.endswith("WandbLogger"):
+                _name_wandb_run(
+                    logger.init_args, run_dir, bool(config.get("ckpt_path")) and self.config.subcommand == "fit"
+                )
         csv = {"save_dir": str(run_dir), "name": "logs", "version": None, "prefix": "", "flush_logs_every_n_steps": 50}
         csv_logger = Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(csv))
         config.trainer.logger = [csv_logger, *loggers]
@@ -142,6 +158,8 @@ class SDNetCLI(LightningCLI):
             # Not by ckpt_path="best": Lightning's weight averaging would then load the weights that are not averaged.
             self.model.load_state_dict(read_checkpoint(best)["state_dict"])
         self.trainer.test(self.model, datamodule=self.datamodule)
+        if best and self.trainer.is_global_zero:
+            leave_model(self.trainer, self.model, Path(best), test_rows(self.model))
 
     def _command(self) -> Namespace:
         return self.config[self.config.subcommand]
@@ -181,6 +199,19 @@ def _refuse_used(run_dir: Path) -> None:
         )
 
 
+def _name_wandb_run(arguments: Namespace, run_dir: Path, resumed: bool) -> None:
+    """Calls the run of W&B what its directory is called, and lets a resumed fit that streams go on with its own.
+
+    Offline there is nothing to go on with: synchronising a second run of one id replaces the first.
+    """
+    if arguments.name is None:
+        arguments.name = "/".join(run_dir.absolute().parts[-2:])
+    streams = not arguments.offline and os.environ.get("WANDB_MODE", "online") == "online"
+    before = sorted((run_dir / "wandb").glob("run-*-*"))  # run-TIME-ID
+    if resumed and streams and before and arguments.version is None and arguments.id is None:
+        arguments.id = before[-1].name.split("-", 2)[2]
+
+
 def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> None:
     """Runs ``fit``, ``validate``, ``test`` or ``predict`` with its arguments.
 
@@ -200,7 +231,7 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> No
     ):
         warnings.filterwarnings("ignore", message=expected)
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)  # ${data.root} is fit.data.root to the parser
-    before, argv = os.environ.get(RUN_DIR_VARIABLE), sys.argv
+    before, argv = {name: os.environ.get(name) for name in (RUN_DIR_VARIABLE, WANDB_DATA_VARIABLE)}, sys.argv
     sys.argv = [argv[0], *arguments]  # what a DDP run starts its other processes with
     try:
         cli = SDNetCLI(
@@ -209,7 +240,10 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> No
             save_config_callback=SaveRunConfig,
             seed_everything_default=0,
             # 120 epochs: the paper's schedule (section 4.3).
-            trainer_defaults={"max_epochs": 120, "callbacks": [Panels(), RunReport(), PredictionWriter()]},
+            trainer_defaults={
+                "max_epochs": 120,
+                "callbacks": [Panels(), ErrorsOfImages(), Throughput(), RunReport(), PredictionWriter()],
+            },
             # Interpolations resolve after the command line, so an override reaches whatever refers to it.
             parser_kwargs={"parser_mode": "omegaconf+"},
             auto_configure_optimizers=False,
@@ -228,8 +262,9 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> No
         raise InputError(f"Lightning refuses these settings: {' '.join(str(error).split())}") from error
     finally:
         sys.argv = argv
-        if before is None:
-            os.environ.pop(RUN_DIR_VARIABLE, None)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
     if cli.trainer.is_global_zero:
         for logger in cli.trainer.loggers:
             if isinstance(logger, WandbLogger):

@@ -235,9 +235,11 @@ class SDNetModule(LightningModule):
             raise InputError("The network gives NaN: training has diverged; lower model.lr or clip the gradient.")
         # A process that gets nothing but padding must synchronise on the device of the others too.
         metrics = list(self.metrics[stage].values())[dataloader_idx].to(alpha.device)
+        scores = None
         if not batch["padding"].any():
             metrics.update(alpha, batch["alpha"], trimap)
-        return {"alpha": alpha, "side_outputs": out.side_outputs}
+            scores = dict(zip(metrics.score_names, metrics.latest[:, 0].tolist(), strict=True))
+        return {"alpha": alpha, "side_outputs": out.side_outputs, "scores": scores}
 
     def _log_scores(self, stage: str) -> None:
         for position, (name, metrics) in enumerate(self.metrics[stage].items()):

@@ -82,6 +82,9 @@ class BenchmarkMetrics(ImageMeans):
         full: also score gradient and connectivity in both regions, on the CPU, which costs several times the rest.
         kwargs: options of `torchmetrics.Metric`.
 
+    Attributes:
+        latest: the scores of the batch that was added last, `[N, B]`: a row for each of `score_names`.
+
     Example:
         >>> import torch
         >>> metrics = BenchmarkMetrics()
@@ -94,6 +97,7 @@ class BenchmarkMetrics(ImageMeans):
     """
 
     histogram: Tensor
+    latest: Tensor
 
     def __init__(self, full: bool = False, **kwargs: Any) -> None:
         self.score_names = FULL_SCORES if full else QUICK_SCORES
@@ -112,7 +116,8 @@ class BenchmarkMetrics(ImageMeans):
             InputError: for a wrong shape, dtype, range or trimap code.
         """
         levels = quantise(pred, target, trimap)
-        self._add(image_scores(levels, self.score_names))
+        self.latest = image_scores(levels, self.score_names)
+        self._add(self.latest)
         self.histogram = self.histogram + alpha_histogram(levels.target).to(self.histogram)
 
     def compute(self) -> dict[str, Tensor]:

@@ -86,9 +86,8 @@ def run(args: argparse.Namespace) -> int:
     import yaml
 
     from sdnet_pl.data.pictures import atomic_write
-    from sdnet_pl.metrics import METRIC_LABELS
     from sdnet_pl.reporting.folder_scores import FolderScores, folder_hash
-    from sdnet_pl.reporting.tables import CONSTANT, NETWORK, score_rows, to_csv, to_markdown
+    from sdnet_pl.reporting.tables import CONSTANT, NETWORK, image_rows, score_rows, to_csv, to_markdown
 
     if method in (NETWORK, CONSTANT):
         raise InputError(f"{method!r} is what a run's own table calls its rows; give the method's name with --method.")
@@ -100,12 +99,8 @@ def run(args: argparse.Namespace) -> int:
     text = f"{to_markdown(rows)}\n{_explain(found, len(files), description['rules'])}\n"
     print(text, end="")
     if args.output:
-        labelled = [
-            {"image": name} | {METRIC_LABELS[key][0]: METRIC_LABELS[key][1] * value for key, value in scores.items()}
-            for name, scores in each.items()
-        ]
         written = {
-            "images.csv": to_csv(labelled),
+            "images.csv": to_csv(image_rows(benchmark, each.items())),
             f"benchmarks/{benchmark}.yaml": yaml.safe_dump({"hash": found} | description),
             "metrics.md": text,
             "metrics.csv": to_csv(rows),

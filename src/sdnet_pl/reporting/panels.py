@@ -5,10 +5,23 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from sdnet_pl.data.sources.base import Image
+from sdnet_pl.data.composition import composite_uint8
+from sdnet_pl.data.foreground_color import estimate_foreground
+from sdnet_pl.data.sources.base import Foreground, Image
+
+# From too transparent (blue) over right (white) to too opaque (orange): Okabe and Ito's pair in the middle of each
+# side, so that half of the range has all of the colour and small errors can be seen; darker beyond.
+ERROR_COLORS = LinearSegmentedColormap.from_list(
+    "error",
+    ["#00263c", "#0072B2", "#ffffff", "#D55E00", "#471f00"],
+    N=257,  # odd: no error is white
+)
+ERROR_SCALE = Normalize(-1, 1)
+GREY = 128
 
 
 class PanelRow(NamedTuple):
@@ -17,31 +30,82 @@ class PanelRow(NamedTuple):
     Attributes:
         image: The input, ``[3, H, W]`` in [0, 1].
         alpha: The predicted alpha, ``[1, H, W]`` in [0, 1].
-        target: The true alpha, likewise.
+        target: The true alpha, likewise; none where it is not known.
         side_outputs: F̄_dec^i by i, ``[1, h, w]`` in [0, 1].
     """
 
     image: Tensor
     alpha: Tensor
-    target: Tensor
+    target: Tensor | None
     side_outputs: Mapping[int, Tensor]
 
 
+def error_map(alpha: Tensor, target: Tensor) -> Image:
+    """The signed error α̂ − α in colours: blue where α̂ is too small, white where it is right, orange where too large.
+
+    Told apart by colour-blind readers too. The scale is fixed, −1 to 1, so that maps can be compared.
+
+    Args:
+        alpha: The predicted alpha α̂, ``[1, H, W]`` in [0, 1].
+        target: The true alpha α, likewise.
+
+    Returns:
+        RGB, uint8 ``[H, W, 3]``.
+    """
+    difference = (alpha.detach().float() - target.detach().float()).cpu().numpy()[0]
+    return np.asarray(ERROR_COLORS(ERROR_SCALE(difference), bytes=True)[..., :3], np.uint8)
+
+
+def checkerboard(height: int, width: int) -> Image:
+    """Light and dark grey squares, 16 along the longer side: uint8 ``[H, W, 3]``."""
+    side = max(1, max(height, width) // 16)
+    squares = (np.arange(height)[:, None] // side + np.arange(width) // side) % 2
+    return np.repeat(np.where(squares == 0, 230, 150).astype(np.uint8)[..., None], 3, axis=2)
+
+
 def panel_figure(rows: Sequence[PanelRow]) -> Figure:
-    """Input, predicted alpha, true alpha and the side outputs, coarse last; every map on the scale 0 to 1."""
+    """Input, predicted alpha, true alpha and error where a true alpha is known, the side outputs, coarse last, and the
+    cut-out over grey and over a checkerboard.
+
+    Alphas are shown on the scale 0 to 1, errors as in :func:`error_map`. Cut-outs have estimated colours, as those of
+    ``sdnet-pl matte`` have.
+
+    Args:
+        rows: At least one, with the same side outputs; of several sizes if need be.
+    """
     sides = sorted(rows[0].side_outputs)
-    columns = ["input", "predicted α", "true α", *(f"side output {i}" for i in sides)]
+    known = any(row.target is not None for row in rows)
+    columns = ["input", "predicted α", *(["true α", "error"] if known else []), *(f"side output {i}" for i in sides)]
+    columns += ["over grey", "over checkerboard"]
     figure = Figure(figsize=(1.7 * len(columns), 1.75 * len(rows) + 0.5), dpi=110, layout="constrained")
     axes = figure.subplots(len(rows), len(columns), squeeze=False)
     for axis_row, row in zip(axes, rows, strict=True):
-        maps = [row.image, row.alpha, row.target, *(row.side_outputs[i] for i in sides)]
-        for axis, values in zip(axis_row, maps, strict=True):
-            array = values.detach().float().cpu().numpy().transpose(1, 2, 0).squeeze()
-            axis.imshow(array, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        maps: list[Image | None] = [_picture(row.image), _picture(row.alpha)]
+        if known:
+            target = row.target
+            maps += [None, None] if target is None else [_picture(target), error_map(row.alpha, target)]
+        maps += [_picture(row.side_outputs[i]) for i in sides] + composites(row.image, row.alpha)
+        for axis, shown in zip(axis_row, maps, strict=True):
+            if shown is not None:
+                axis.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axis.set_axis_off()
     for axis, name in zip(axes[0], columns, strict=True):
         axis.set_title(name, fontsize=9)
     return figure
+
+
+def composites(image: Tensor, alpha: Tensor) -> list[Image]:
+    """The person over grey and over a checkerboard, uint8 ``[H, W, 3]`` each; arguments as in :class:`PanelRow`."""
+    photo, opacity = _picture(image), _picture(alpha)
+    person = Foreground(estimate_foreground(photo, opacity), opacity)
+    return [composite_uint8(person, ground) for ground in (np.full_like(photo, GREY), checkerboard(*opacity.shape))]
+
+
+def _picture(values: Tensor) -> Image:
+    """uint8 ``[H, W, 3]`` or ``[H, W]`` of values in [0, 1], ``[3, H, W]`` or ``[1, H, W]``."""
+    array = values.detach().float().cpu().clamp(0, 1).numpy().transpose(1, 2, 0)
+    levels = np.rint(255 * array).astype(np.uint8)
+    return levels[..., 0] if levels.shape[2] == 1 else levels
 
 
 def to_array(figure: Figure) -> Image:

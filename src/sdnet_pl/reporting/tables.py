@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sdnet_pl.metrics import METRIC_LABELS
 
@@ -35,6 +35,20 @@ def score_rows(
             if given:
                 rows.append({**head, "method": name_of_row, **given})
     return rows
+
+
+def image_rows(benchmark: str, scores: Iterable[tuple[str, Mapping[str, float]]]) -> list[dict[str, str | float]]:
+    """One row a picture.
+
+    Args:
+        benchmark: Its name.
+        scores: For each picture its name and its scores in the units of the functionals, by keys of ``METRIC_LABELS``.
+    """
+    return [
+        {"benchmark": benchmark, "image": name}
+        | {METRIC_LABELS[key][0]: METRIC_LABELS[key][1] * value for key, value in values.items()}
+        for name, values in scores
+    ]
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -56,6 +56,10 @@ class ForegroundSource(ABC):
     def fingerprint(self, index: int) -> str:
         """A sha256 that changes whenever the pixels of ``load(index)`` do."""
 
+    def name(self, index: int) -> str:
+        """What people call the picture: its path below the folder without suffix, or its number."""
+        return str(index)
+
 
 class BackgroundSource(ABC):
     """Pictures without people. Pure, and endless or not, in the same sense as :class:`ForegroundSource`."""
@@ -75,6 +79,10 @@ class BackgroundSource(ABC):
     def fingerprint(self, index: int) -> str:
         """A sha256 that changes whenever the pixels of ``load(index)`` do."""
 
+    def name(self, index: int) -> str:
+        """What people call the picture: its path below the folder without suffix, or its number."""
+        return str(index)
+
 
 class PhotoSource(ABC):
     """Photos of people with a mask. Pure, and endless or not, in the same sense as :class:`ForegroundSource`."""
@@ -93,3 +101,7 @@ class PhotoSource(ABC):
     @abstractmethod
     def fingerprint(self, index: int) -> str:
         """A sha256 that changes whenever the pixels of ``load(index)`` do."""
+
+    def name(self, index: int) -> str:
+        """What people call the picture: its path below the folder without suffix, or its number."""
+        return str(index)

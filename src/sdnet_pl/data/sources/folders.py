@@ -8,6 +8,7 @@ import numpy as np
 from sdnet_pl.data.foreground import extend_foreground
 from sdnet_pl.data.pictures import (
     list_pictures,
+    picture_name,
     pictures_by_name,
     read_alpha,
     read_header,
@@ -62,6 +63,9 @@ class CutoutFolder(ForegroundSource):
     def fingerprint(self, index: int) -> str:
         return sha256(self.files[index % len(self.files)])
 
+    def name(self, index: int) -> str:
+        return picture_name(self.files[index % len(self.files)], self.path)
+
 
 class PairFolder(ForegroundSource):
     """Foregrounds in ``fg/`` and their alphas in ``alpha/``: two files of one name, of any two picture formats.
@@ -94,6 +98,9 @@ class PairFolder(ForegroundSource):
     def fingerprint(self, index: int) -> str:
         return sha256_of_files(*self.files[index % len(self)])
 
+    def name(self, index: int) -> str:
+        return picture_name(self.files[index % len(self)][0], Path(self.path) / "fg")
+
 
 class BackgroundFolder(BackgroundSource):
     """Pictures without people in a folder and its sub-folders, in any picture format.
@@ -117,6 +124,9 @@ class BackgroundFolder(BackgroundSource):
 
     def fingerprint(self, index: int) -> str:
         return sha256(self.files[index % len(self)])
+
+    def name(self, index: int) -> str:
+        return picture_name(self.files[index % len(self)], self.path)
 
 
 class MaskFolder(PhotoSource):
@@ -155,6 +165,9 @@ class MaskFolder(PhotoSource):
     def fingerprint(self, index: int) -> str:
         files = sha256_of_files(*self.files[index % len(self)])
         return hashlib.sha256(f"{files} {self.band}".encode()).hexdigest()
+
+    def name(self, index: int) -> str:
+        return picture_name(self.files[index % len(self)][0], Path(self.path) / "image")
 
 
 def paired_files(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
