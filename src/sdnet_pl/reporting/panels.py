@@ -63,7 +63,7 @@ def checkerboard(height: int, width: int) -> Image:
     return np.repeat(np.where(squares == 0, 230, 150).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def panel_figure(rows: Sequence[PanelRow]) -> Figure:
+def panel_figure(rows: Sequence[PanelRow], side: float = 1.7) -> Figure:
     """Input, predicted alpha, true alpha and error where a true alpha is known, the side outputs, coarse last, and the
     cut-out over grey and over a checkerboard.
 
@@ -72,12 +72,16 @@ def panel_figure(rows: Sequence[PanelRow]) -> Figure:
 
     Args:
         rows: At least one, with the same side outputs; of several sizes if need be.
+        side: Of a column, in inches; a picture's height follows from its shape.
     """
     sides = sorted(rows[0].side_outputs)
     known = any(row.target is not None for row in rows)
     columns = ["input", "predicted α", *(["true α", "error"] if known else []), *(f"side output {i}" for i in sides)]
     columns += ["over grey", "over checkerboard"]
-    figure = Figure(figsize=(1.7 * len(columns), 1.75 * len(rows) + 0.5), dpi=110, layout="constrained")
+    # The first picture's shape tells the height, within bounds: validation panels hold pictures of several shapes.
+    shape = min(1.5, max(0.5, rows[0].alpha.shape[-2] / rows[0].alpha.shape[-1]))
+    size = side * len(columns), (side * shape + 0.05) * len(rows) + 0.5
+    figure = Figure(figsize=size, dpi=110, layout="constrained")
     axes = figure.subplots(len(rows), len(columns), squeeze=False)
     for axis_row, row in zip(axes, rows, strict=True):
         maps: list[Image | None] = [_picture(row.image), _picture(row.alpha)]
