@@ -60,7 +60,8 @@ def test_help_imports_nothing_heavy(arguments: list[str]):
     code = (
         "import sys; from sdnet_pl.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'lightning', 'numpy', 'cv2', 'kornia', 'albumentations', 'wandb', 'jsonargparse', 'pandas'}\n"
+        "heavy = {'torch', 'lightning', 'numpy', 'cv2', 'kornia', 'albumentations', 'wandb', 'jsonargparse'}\n"
+        "heavy |= {'pandas', 'matplotlib'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

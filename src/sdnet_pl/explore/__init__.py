@@ -8,14 +8,14 @@ from typing import Any
 
 # Resolved on first use: the command line's help must not pay for importing torch.
 _HOME = {
-    **dict.fromkeys(("Look", "capture", "drawn_portrait", "look"), "looks"),
+    **dict.fromkeys(("Look", "capture", "composed", "drawn_portrait", "look"), "looks"),
     **dict.fromkeys(("cosines", "details", "first_details", "squeeze_summary", "squeeze_weights"), "measures"),
     **dict.fromkeys(("curves", "scores"), "runs"),
     **dict.fromkeys(
         ("branches_figure", "cosine_figure", "decoder_figure", "details_figure", "pictures_figure", "squeeze_figure"),
         "figures",
     ),
-    "sliders": "widgets",
+    **dict.fromkeys(("sliders", "table"), "widgets"),
 }
 __all__ = list(_HOME)
 

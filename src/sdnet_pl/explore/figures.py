@@ -20,7 +20,7 @@ from sdnet_pl.explore.measures import full_size_maps, map_name, squeeze_weights
 from sdnet_pl.explore.runs import curves
 from sdnet_pl.losses.distillation import EVERY_PAIR
 from sdnet_pl.reporting.curves import COLORS
-from sdnet_pl.reporting.panels import ERROR_COLORS, ERROR_SCALE, error_map
+from sdnet_pl.reporting.panels import ERROR_COLORS, ERROR_SCALE, error_map, show, to_picture
 
 STYLE = {
     "figure.dpi": 100,
@@ -72,7 +72,7 @@ def decoder_figure(look: Look, side: float = SIDE) -> Figure:
         figure = Figure(figsize=(side * columns, (side + 0.2) * rows))
         axes = _blank(figure, rows, columns)
         for axis, (title, picture) in zip(axes, shown.items(), strict=False):
-            _show(axis, title, picture)
+            _show(axis, title, picture, look.alpha.shape[-2:])
         if look.target is not None:
             _show(axes[5], "true α", look.target)
             for axis, values in zip(axes[7:11], maps.values(), strict=True):
@@ -178,8 +178,8 @@ def _blank(figure: Figure, rows: int, columns: int) -> list[Axes]:
     return axes
 
 
-def _show(axis: Axes, title: str, picture: Image | Tensor) -> None:
-    values = picture.permute(1, 2, 0).squeeze(-1) if isinstance(picture, Tensor) else picture
-    limit = 1 if isinstance(picture, Tensor) else 255
-    axis.imshow(values, cmap="gray", vmin=0, vmax=limit, interpolation="nearest")
+def _show(axis: Axes, title: str, picture: Image | Tensor, shape: Sequence[int] | None = None) -> None:
+    pixels = to_picture(picture) if isinstance(picture, Tensor) else picture
+    height, width = shape or pixels.shape[:2]
+    show(axis, pixels, height, width)
     axis.set_title(title)

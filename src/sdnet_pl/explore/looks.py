@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
-from sdnet_pl.data.composition import composite_uint8
+from sdnet_pl.data.composition import composite, composite_uint8
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.data.training import to_tensor
 from sdnet_pl.data.trimap import evaluation_trimap
@@ -30,7 +30,7 @@ class Look(NamedTuple):
         image: The input, ``[3, H, W]`` in [0, 1].
         alpha: α_f, ``[1, H, W]`` in [0, 1].
         target: The true alpha, likewise; none where it is not known.
-        side_outputs: F̄_dec^i by i = 2, 3, 4, ``[1, h, w]`` in [0, 1], without padding.
+        side_outputs: F̄_dec^i by i = 2, 3, 4, ``[1, h, w]`` in [0, 1], of the padded input.
         features: What was asked for by name, ``[C, h, w]`` of the padded input.
     """
 
@@ -124,11 +124,7 @@ def look(
         out = capture(model.eval(), x[None].to(weight.device), names)
     finally:
         model.train(training)
-    sides = {}
-    for i, side in out.side_outputs.items():
-        # The padding lies below and to the right.
-        stride = model.stem_stride * 2 ** (i - 1)
-        sides[i] = side[0, :, : -(-height // stride), : -(-width // stride)].cpu()
+    sides = {i: side[0].cpu() for i, side in out.side_outputs.items()}
     features = {name: value[0].cpu() for name, value in out.features.items()}
     return Look(planes, out.alpha[0].cpu(), known, sides, features)
 
@@ -145,3 +141,13 @@ def drawn_portrait(number: int, size: int = 256) -> tuple[Image, Image]:
     """
     person = ProceduralPortraits(size=size, seed=1).load(number)
     return composite_uint8(person, ProceduralBackgrounds(size=size, seed=1).load(number)), person.alpha
+
+
+def composed(sample: Mapping[str, Tensor]) -> Tensor:
+    """The picture that a training sample becomes on its device, before noise: ``[3, S, S]`` in [0, 1].
+
+    Args:
+        sample: Of ``CompositionDataset``, uint8.
+    """
+    foreground, background, alpha = (sample[key][None] / 255 for key in ("foreground", "background", "alpha"))
+    return composite(foreground, background, alpha)[0]

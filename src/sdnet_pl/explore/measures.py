@@ -1,6 +1,5 @@
 """Numbers about what a network makes of pictures, as data frames."""
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -11,6 +10,7 @@ from sdnet_pl.errors import InputError
 from sdnet_pl.explore.looks import Look
 from sdnet_pl.losses.distillation import EVERY_PAIR
 from sdnet_pl.losses.functional import MIN_SIDE, cosine_distillation_loss, laplacian_bands
+from sdnet_pl.reporting.panels import upsampling
 
 FINAL = "α_f"
 BANDS = ("1 px", "2 px", "4 px", "8 px", "16 px")
@@ -28,8 +28,7 @@ def full_size_maps(look: Look) -> dict[str, Tensor]:
     maps = {}
     for i in (4, 3, 2):
         side = look.side_outputs[i]
-        # A power of two; the last pixel of the side output may reach beyond the picture.
-        scale = 2 ** math.ceil(math.log2(height / side.shape[-2]))
+        scale = upsampling(side.shape[-2], height)
         full = F.interpolate(side[None], scale_factor=scale, mode="bilinear", align_corners=False)[0]
         maps[map_name(i)] = full[..., :height, :width]
     return {**maps, FINAL: look.alpha}

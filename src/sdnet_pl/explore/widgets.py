@@ -1,9 +1,13 @@
-"""Sliders where a notebook is open, and a picture where it is not."""
+"""What notebooks show beside figures: sliders where they are open, and tables that read well as text too."""
 
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
+from IPython.display import Markdown, display
 from matplotlib.figure import Figure
+
+from sdnet_pl.reporting.tables import to_markdown
 
 
 def sliders(draw: Callable[..., Figure], **ranges: tuple[int, int]) -> Any:
@@ -16,6 +20,10 @@ def sliders(draw: Callable[..., Figure], **ranges: tuple[int, int]) -> Any:
     Returns:
         The widget, or the figure.
     """
+
+    def shown(**values: int) -> None:
+        display(draw(**values))
+
     try:
         from ipywidgets import IntSlider, interactive
     except ImportError:
@@ -24,4 +32,15 @@ def sliders(draw: Callable[..., Figure], **ranges: tuple[int, int]) -> Any:
         name: IntSlider(min=first, max=last, value=first, continuous_update=False)
         for name, (first, last) in ranges.items()
     }
-    return interactive(draw, **bars)
+    return interactive(shown, **bars)
+
+
+def table(frame: pd.DataFrame) -> Markdown:
+    """A data frame as a markdown table, its index first, numbers to three significant digits."""
+
+    def cell(value: Any) -> str:
+        return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+    head = frame.index.name or ""
+    rows = [{head: str(key), **{str(c): cell(v) for c, v in row.items()}} for key, row in frame.iterrows()]
+    return Markdown(to_markdown(rows))

@@ -18,12 +18,15 @@ PANELS = {
 Lines = Mapping[int, Mapping[int, Sequence[Line]]]
 
 
-def tradeoff_lines(paper: Paper, results: Sequence[Result]) -> tuple[Lines, dict[Path, str]]:
+def tradeoff_lines(
+    paper: Paper, results: Sequence[Result], benchmark: str | None = None
+) -> tuple[Lines, dict[Path, str]]:
     """What of the results Figure 1 shows.
 
     Args:
         paper: The paper's tables.
         results: Runs and evaluations.
+        benchmark: Take the scores on this one in place of the paper's.
 
     Returns:
         The lines by table and row; and the directories of which nothing is shown, with the reason.
@@ -34,7 +37,7 @@ def tradeoff_lines(paper: Paper, results: Sequence[Result]) -> tuple[Lines, dict
     lines: dict[int, dict[int, list[Line]]] = {}
     reasons: dict[Path, list[str]] = {result.folder: [] for result in results}
     for number in PANELS:
-        found, unmatched = match(paper.tables[number], results)
+        found, unmatched = match(paper.tables[number], results, benchmark)
         for folder, reason in unmatched.items():
             reasons[folder].append(f"Table {number}: {reason}")
         lines[number] = {
@@ -72,7 +75,8 @@ def tradeoff_figure(paper: Paper, lines: Lines) -> Figure:
                 mad, spread = line.scores["mad_whole"]
                 point = line.parameters or printed[0], 1000 * mad
                 error = None if spread is None else 1000 * spread
-                label = "measured MAD×1000 (whole image), ± standard deviation"
+                on = "" if line.results[0].benchmark in table.benchmarks else f" on {line.results[0].benchmark}"
+                label = f"measured MAD×1000 (whole image){on}, ± standard deviation"
                 axis.errorbar(*point, yerr=error, fmt="D", color=COLORS[1], capsize=3, label=label)
                 text = f"{row.method}: {line.network}"
                 axis.annotate(text, point, xytext=(5, -11), textcoords="offset points", fontsize=8)
