@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,10 @@ def model() -> SDNet:
     return create_model("sdnet-tiny").eval()
 
 
+def ampa_of(model: SDNet, level: int) -> Any:
+    return model.ampa[str(level)]
+
+
 def decoder_look(model: SDNet, number: int = 0, size: int = 96):
     picture, alpha = drawn_portrait(number, size)
     return look(model, picture, size, alpha, [*VIEWS, *GATES, "dec2"])
@@ -57,7 +62,7 @@ def decoder_look(model: SDNet, number: int = 0, size: int = 96):
 @pytest.mark.parametrize(("preset", "stride", "channels"), [("sdnet", 1, (80, 160, 160)), ("sdnet-tiny", 2, None)])
 def test_captured_features_have_the_networks_shapes(preset: str, stride: int, channels: tuple[int, ...] | None):
     model = create_model(preset).eval()
-    channels = channels or tuple(model.ampa[str(i)].project.out_channels for i in (2, 3, 4))
+    channels = channels or tuple(ampa_of(model, i).project.out_channels for i in (2, 3, 4))
     with torch.no_grad():
         out = capture(model, torch.rand(1, 3, 96, 64), [*VIEWS, *GATES, "enc3", "decoder.reduce.4"])
     assert set(out.features) == {*VIEWS, *GATES, "enc3", "decoder.reduce.4"}
@@ -82,7 +87,7 @@ def test_capturing_changes_nothing_and_sees_the_tensors_themselves(model: SDNet)
         assert torch.equal(out.features["ampa.2"], plain.features["ampa2"])
         assert torch.equal(out.features["enc2"], plain.features["enc2"])
         # AMPA put together again from what was seen of its inside.
-        ampa = model.ampa["2"]
+        ampa = ampa_of(model, 2)
         views = sum(ampa.squeeze[name.split(".")[-1]](out.features[name]) for name in VIEWS[:3])
         expected = ampa.project(views * out.features["ampa.2.attention.gate"]) + plain.features["enc2"]
     torch.testing.assert_close(expected, plain.features["ampa2"])
@@ -91,7 +96,12 @@ def test_capturing_changes_nothing_and_sees_the_tensors_themselves(model: SDNet)
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("ampa.2.views.atrus", "did you mean .*ampa.2.views.atrous"), ("qqq", "lists them"), ("", "no feature")],
+    [
+        ("ampa.2.views.atrus", "did you mean .*ampa.2.views.atrous"),
+        ("qqq", "lists them"),
+        ("", "'' only holds modules"),
+        ("ampa.2.views", "only holds modules"),
+    ],
 )
 def test_an_unknown_name_is_refused(model: SDNet, name: str, said: str):
     with pytest.raises(InputError, match=said):
@@ -211,7 +221,7 @@ def test_details_need_a_true_alpha_of_some_size(model: SDNet):
 def test_squeeze_weights_by_picture_and_channel(model: SDNet):
     looks = [decoder_look(model, n) for n in range(2)]
     weights = squeeze_weights(looks, 3)
-    channels = model.ampa["3"].project.out_channels
+    channels = ampa_of(model, 3).project.out_channels
     assert weights.shape == (2, channels)
     assert weights.iloc[1].tolist() == looks[1].features["ampa.3.attention.gate"].flatten().tolist()
     gates = torch.tensor([[1.0, 0.0, 0.5, 0.5], [1.0, 0.0, 0.5, 0.9]])[..., None, None]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from sdnet_pl.losses.distillation import EVERY_PAIR
 from sdnet_pl.reporting.curves import COLORS
 from sdnet_pl.reporting.panels import ERROR_COLORS, ERROR_SCALE, error_map, show, to_picture
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
     "figure.constrained_layout.use": True,
     "axes.prop_cycle": cycler(color=COLORS),
@@ -99,7 +100,7 @@ def branches_figure(looks: Sequence[Look], level: int, side: float = SIDE) -> Fi
         for seen in looks:
             _show(next(axes), "input", seen.image)
             for name in VIEWS:
-                mean = seen.features[f"ampa.{level}.views.{name}"].mean(dim=0)
+                mean = seen.features[f"ampa.{level}.views.{name}"].mean(dim=0).numpy()
                 axis = next(axes)
                 axis.imshow(mean, cmap="cividis", vmin=0, interpolation="nearest")
                 axis.set_title(f"{name}, up to {float(mean.max()):.2f}")

@@ -61,11 +61,11 @@ def capture(model: SDNet, x: Tensor, names: Collection[str] = ()) -> SideOutputs
         As ``forward_side_outputs``; ``features`` holds every name that was asked for, ``[B, C, h, w]``.
 
     Raises:
-        InputError: For a name that is neither, or of a module whose output is no tensor; and as ``forward``.
+        InputError: For a name that is neither, or of a module that gives no tensor; and as ``forward``.
     """
     modules = dict(model.named_modules())
     for name in names:
-        if name not in FEATURE_NAMES and not modules.get(name):
+        if name not in FEATURE_NAMES and name not in modules:
             near = get_close_matches(name, [*FEATURE_NAMES, *modules], n=3)
             meant = f"; did you mean {', '.join(near)}?" if near else "; list(dict(model.named_modules())) lists them."
             raise InputError(f"The network has no feature and no module {name!r}{meant}")
@@ -80,7 +80,12 @@ def capture(model: SDNet, x: Tensor, names: Collection[str] = ()) -> SideOutputs
         for name in set(names) - set(FEATURE_NAMES):
             hooks.enter_context(modules[name].register_forward_hook(partial(keep, name)))
         out = model.forward_side_outputs(x, [name for name in names if name in FEATURE_NAMES])
-    return out._replace(features=out.features | kept)
+    found = out.features | kept
+    if idle := sorted(set(names) - found.keys()):
+        raise InputError(
+            f"{', '.join(map(repr, idle))} only holds modules and gives nothing; ask for one inside of it."
+        )
+    return out._replace(features=found)
 
 
 @torch.no_grad()

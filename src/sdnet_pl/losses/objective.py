@@ -105,6 +105,8 @@ class MattingObjective(nn.Module):
                 total = total + weight * values[position]
         losses: dict[tuple[int, int], Tensor] = {}
         for pair in EVERY_PAIR:
+            if not side_outputs.keys() >= set(pair) and pair not in self.pairs:  # another network than SDNet
+                continue
             teacher, student = (side_outputs[i] for i in pair)
             taught = pair in self.pairs
             losses[pair] = cosine_distillation_loss(student if taught else student.detach(), teacher)
