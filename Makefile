@@ -7,7 +7,7 @@ TABLE ?= 5
 SCALE ?= mini
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train ablations gallery sweep reproduce \
+.PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train ablations gallery notebooks decoder-page sweep reproduce \
 	reproduce-weights
 
 help:  ## Show this list
@@ -44,6 +44,17 @@ ablations: setup  ## Train what the ablations compare, and write their table (ho
 
 reproduce: setup  ## A table of the paper: make reproduce TABLE=5 SCALE=mini (stand-ins, minutes) or SCALE=full
 	$(BIN)/python -m benchmarks.reproduce --table $(TABLE) --scale $(SCALE) $(ARGS)
+
+notebooks: setup  ## Run the notebooks on built-in data (minutes) into runs/notebooks, as .ipynb and .html
+	$(BIN)/jupyter nbconvert --execute --to notebook --output-dir runs/notebooks notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to html runs/notebooks/*.ipynb
+
+decoder-page: setup  ## Write docs/decoder.md anew, from the notebook decoder_outputs and the weights that ship
+	$(BIN)/jupyter nbconvert --execute --to notebook --output-dir runs/notebooks notebooks/decoder_outputs.ipynb
+	rm -rf docs/images/decoder
+	$(BIN)/jupyter nbconvert --to markdown --no-input --TagRemovePreprocessor.remove_cell_tags="['training', 'interactive']" \
+		--NbConvertApp.output_files_dir=images/decoder --output-dir docs --output decoder \
+		runs/notebooks/decoder_outputs.ipynb
 
 sweep: setup  ## Run a sweep file without W&B: make sweep FILE=experiments/sweeps/NAME.yaml (resumes)
 	$(BIN)/python -m benchmarks.sweep $(FILE) $(ARGS)

@@ -12,7 +12,7 @@ from sdnet_pl.cli import OTHER_COMMANDS
 
 PACKAGE = Path(sdnet_pl.__file__).parent
 # A room may import itself and those before it; `inference` stands before `lit`, whose predict step uses it.
-ROOMS = ["errors", "nn", "losses", "metrics", "data", "inference", "reporting", "lit", "cli", "__main__"]
+ROOMS = ["errors", "nn", "losses", "metrics", "data", "inference", "reporting", "explore", "lit", "cli", "__main__"]
 # Rooms that know nothing of each other although the order would let them.
 STRANGERS = {
     ("metrics", "losses"),
@@ -61,6 +61,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]):
         "import sys; from sdnet_pl.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"
         "heavy = {'torch', 'lightning', 'numpy', 'cv2', 'kornia', 'albumentations', 'wandb', 'jsonargparse'}\n"
+        "heavy |= {'pandas', 'matplotlib'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from sdnet_pl.data.prepare import command as prepare
 from sdnet_pl.errors import InputError
+from sdnet_pl.explore import command as explore
 from sdnet_pl.inference import export, matte
 from sdnet_pl.reporting import evaluate, info, report
 
@@ -20,6 +21,7 @@ LIGHTNING_COMMANDS = {
 OTHER_COMMANDS = {
     "matte": (matte, "cut the people out of photos, as straight-alpha PNG"),
     "export": (export, "write a trained network as an ONNX file, checked against PyTorch"),
+    "explore": (explore, "show what a network makes of a photo, side outputs and all, in one picture"),
     "prepare": (prepare, "turn a public data set as downloaded into one that trains and scores fast"),
     "evaluate": (evaluate, "score the alphas of any method, saved as pictures"),
     "info": (info, "list the networks with their parameters, sizes and work (Table 4)"),

@@ -15,6 +15,7 @@ from sdnet_pl.losses.functional import (
     composition_loss,
     cosine_distillation_loss,
     l1_loss,
+    laplacian_bands,
     laplacian_loss,
     laplacian_norms,
 )
@@ -63,6 +64,16 @@ def test_laplacian_gradient_is_that_of_the_dense_definition(size: tuple[int, int
     (expected,) = torch.autograd.grad((weights * dense).sum(), differences)
     # float64 rounds at 1e-16 of values up to 1e-3; no band value of noise is so near to zero that its sign is open.
     torch.testing.assert_close(fast, expected, rtol=1e-10, atol=1e-17)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (97, 131), (64, 64)])
+def test_laplacian_bands_are_those_of_the_loss(size: tuple[int, int]):
+    torch.manual_seed(0)
+    difference = torch.randn(2, 1, *size, dtype=torch.float64)
+    bands = laplacian_bands(difference)
+    assert [tuple(band.shape[-2:]) for band in bands] == [tuple(s // 2**n * 2 for s in size) for n in range(1, 6)]
+    total = sum(2**n / 5 * band.abs().mean() for n, band in enumerate(bands))
+    torch.testing.assert_close(total, laplacian_norms(difference[None])[0], rtol=1e-12, atol=0)
 
 
 def test_laplacian_of_the_smallest_crop():
@@ -174,6 +185,24 @@ def test_teachers_of_table_5(distillation: str, pairs: list[tuple[int, int]]):
     torch.testing.assert_close(terms["distillation"], torch.as_tensor(expected))
 
 
+@pytest.mark.parametrize("distillation", TEACHER_STUDENT)
+def test_every_cosine_is_reported_and_no_other_than_the_taught_has_a_gradient(distillation: str):
+    alpha, sides = outputs()
+    leaves = [side.requires_grad_() for side in sides.values()]
+    objective = MattingObjective(distillation, aux_weight=0)  # type: ignore[arg-type]
+    terms = objective(alpha, sides, **batch())
+    for teacher, student in ((2, 3), (2, 4), (3, 4)):
+        cosine = terms[f"cosine_{teacher}_{student}"]
+        torch.testing.assert_close(cosine, 1 - cosine_distillation_loss(sides[student], sides[teacher]).detach())
+        assert not cosine.requires_grad
+    if not objective.pairs:
+        assert "distillation" not in terms
+        return
+    gradients = torch.autograd.grad(terms["distillation"], leaves, allow_unused=True)
+    students = {student for _, student in objective.pairs}
+    assert {i for i, gradient in zip(sides, gradients, strict=True) if gradient is not None} == students
+
+
 def plain_total(alpha: torch.Tensor, sides: dict[int, torch.Tensor], data: dict[str, torch.Tensor]) -> torch.Tensor:
     """The total as the paper writes it: each prediction and each term by itself, L_c against the composite."""
     f, b, target = data["foreground"], data["background"], data["target"]
@@ -229,7 +258,7 @@ def test_what_is_not_known_changes_no_term_of_the_alpha():
     changed = objective(other, other_sides, **(data | {"target": other_target}), known=half_known())
     # Self-distillation teaches there too.
     assert changed.pop("distillation") != terms.pop("distillation")
-    del changed["total"], terms["total"]
+    terms = {name: value for name, value in terms.items() if not name.startswith(("total", "cosine"))}
     assert len(terms) == 12
     for name, value in terms.items():
         assert changed[name] == value > 0, name

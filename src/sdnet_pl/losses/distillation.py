@@ -11,4 +11,5 @@ TEACHER_STUDENT: dict[Distillation, tuple[tuple[int, int], ...]] = {
     "dense": ((2, 3), (2, 4), (3, 4)),
     "transitive": ((2, 3), (3, 4)),
 }
+EVERY_PAIR = TEACHER_STUDENT["dense"]
 assert set(TEACHER_STUDENT) == set(get_args(Distillation))

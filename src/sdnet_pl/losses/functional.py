@@ -71,6 +71,25 @@ def laplacian_norms(differences: Tensor) -> Tensor:
     return norms
 
 
+def laplacian_bands(x: Tensor) -> list[Tensor]:
+    """The five band-pass levels that L_lap compares, finest first: the details of 1, 2, 4, 8 and 16 pixels.
+
+    Args:
+        x: ``[B, 1, H, W]``, both sides >= 64.
+
+    Returns:
+        ``[B, 1, h, w]`` each, the sides halved (rounded down) from one to the next.
+    """
+    bands = []
+    for _ in range(LAPLACIAN_LEVELS):
+        height, width = x.shape[-2:]
+        x = x[..., : height - height % 2, : width - width % 2]
+        coarser = _downsample(_downsample(x, -2), -1)
+        bands.append(x - _upsample(_upsample(coarser, -1), -2))
+        x = coarser
+    return bands
+
+
 def composition_loss(pred: Tensor, foreground: Tensor, background: Tensor, composite: Tensor) -> Tensor:
     """L_c = mean|pred·F + (1 − pred)·B − I|, on RGB in [0, 1].
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sdnet_pl.errors import InputError
-from sdnet_pl.losses.distillation import TEACHER_STUDENT, Distillation
+from sdnet_pl.losses.distillation import EVERY_PAIR, TEACHER_STUDENT, Distillation
 from sdnet_pl.losses.functional import cosine_distillation_loss, laplacian_norms
 
 
@@ -69,6 +69,8 @@ class MattingObjective(nn.Module):
         Returns:
             Scalars, unweighted: ``l1``, ``laplacian``, ``composition`` of the alpha; the same with ``aux{i}_``
             before for every side output; ``distillation`` (where there are pairs); and ``total``, the weighted sum.
+            Beside these ``cosine_{teacher}_{student}``, in [0, 1], of every pair that any setting teaches: in no sum,
+            so that trainings with and without self-distillation can be compared.
 
         Raises:
             InputError: The alphas differ in shape, or a side is below 64.
@@ -101,13 +103,15 @@ class MattingObjective(nn.Module):
                 terms[prefix + name] = values[position]
                 weight = self.alpha_weights[name] * (self.aux_weight if prefix else 1.0)
                 total = total + weight * values[position]
+        losses: dict[tuple[int, int], Tensor] = {}
+        for pair in EVERY_PAIR:
+            if not side_outputs.keys() >= set(pair) and pair not in self.pairs:  # another network than SDNet
+                continue
+            teacher, student = (side_outputs[i] for i in pair)
+            taught = pair in self.pairs
+            losses[pair] = cosine_distillation_loss(student if taught else student.detach(), teacher)
+            terms["cosine_{}_{}".format(*pair)] = 1 - losses[pair].detach()
         if self.pairs:
-            terms["distillation"] = sum(
-                (
-                    cosine_distillation_loss(side_outputs[student], side_outputs[teacher])
-                    for teacher, student in self.pairs
-                ),
-                start=target.new_zeros(()),
-            )
+            terms["distillation"] = sum((losses[pair] for pair in self.pairs), start=target.new_zeros(()))
             total = total + self.distillation_weight * terms["distillation"]
         return terms | {"total": total}

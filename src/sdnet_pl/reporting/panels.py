@@ -1,9 +1,11 @@
 """Pictures of what a network does: one row a photo, one column a map."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
@@ -31,7 +33,7 @@ class PanelRow(NamedTuple):
         image: The input, ``[3, H, W]`` in [0, 1].
         alpha: The predicted alpha, ``[1, H, W]`` in [0, 1].
         target: The true alpha, likewise; none where it is not known.
-        side_outputs: F̄_dec^i by i, ``[1, h, w]`` in [0, 1].
+        side_outputs: F̄_dec^i by i, ``[1, h, w]`` in [0, 1]; it may reach beyond the photo, as padding does.
     """
 
     image: Tensor
@@ -63,7 +65,7 @@ def checkerboard(height: int, width: int) -> Image:
     return np.repeat(np.where(squares == 0, 230, 150).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def panel_figure(rows: Sequence[PanelRow]) -> Figure:
+def panel_figure(rows: Sequence[PanelRow], side: float = 1.7) -> Figure:
     """Input, predicted alpha, true alpha and error where a true alpha is known, the side outputs, coarse last, and the
     cut-out over grey and over a checkerboard.
 
@@ -72,36 +74,61 @@ def panel_figure(rows: Sequence[PanelRow]) -> Figure:
 
     Args:
         rows: At least one, with the same side outputs; of several sizes if need be.
+        side: Of a column, in inches; a picture's height follows from its shape.
     """
     sides = sorted(rows[0].side_outputs)
     known = any(row.target is not None for row in rows)
     columns = ["input", "predicted α", *(["true α", "error"] if known else []), *(f"side output {i}" for i in sides)]
     columns += ["over grey", "over checkerboard"]
-    figure = Figure(figsize=(1.7 * len(columns), 1.75 * len(rows) + 0.5), dpi=110, layout="constrained")
+    # The first picture's shape tells the height, within bounds: validation panels hold pictures of several shapes.
+    shape = min(1.5, max(0.5, rows[0].alpha.shape[-2] / rows[0].alpha.shape[-1]))
+    size = side * len(columns), (side * shape + 0.05) * len(rows) + 0.5
+    figure = Figure(figsize=size, dpi=110, layout="constrained")
     axes = figure.subplots(len(rows), len(columns), squeeze=False)
     for axis_row, row in zip(axes, rows, strict=True):
-        maps: list[Image | None] = [_picture(row.image), _picture(row.alpha)]
+        maps: list[Image | None] = [to_picture(row.image), to_picture(row.alpha)]
         if known:
             target = row.target
-            maps += [None, None] if target is None else [_picture(target), error_map(row.alpha, target)]
-        maps += [_picture(row.side_outputs[i]) for i in sides] + composites(row.image, row.alpha)
+            maps += [None, None] if target is None else [to_picture(target), error_map(row.alpha, target)]
+        maps += [to_picture(row.side_outputs[i]) for i in sides] + composites(row.image, row.alpha)
+        height, width = row.alpha.shape[-2:]
         for axis, shown in zip(axis_row, maps, strict=True):
             if shown is not None:
-                axis.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                show(axis, shown, height, width)
             axis.set_axis_off()
     for axis, name in zip(axes[0], columns, strict=True):
         axis.set_title(name, fontsize=9)
     return figure
 
 
+def show(axis: Axes, picture: Image, height: int, width: int) -> None:
+    """Draws a map over the extent of its photo, to which a side output's last pixels need not fit.
+
+    Args:
+        axis: Where to.
+        picture: uint8 ``[h, w, 3]`` or ``[h, w]``.
+        height: Of the photo, in pixels.
+        width: Likewise.
+    """
+    scale = upsampling(picture.shape[0], height)
+    extent = (0, scale * picture.shape[1], scale * picture.shape[0], 0)
+    axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest", extent=extent)
+    axis.set(xlim=(0, width), ylim=(height, 0))
+
+
+def upsampling(side: int, height: int) -> int:
+    """How many times smaller a side output is than its photo, a power of two, by their heights; padding counts."""
+    return 2 ** max(0, math.ceil(math.log2(height / side)))
+
+
 def composites(image: Tensor, alpha: Tensor) -> list[Image]:
     """The person over grey and over a checkerboard, uint8 ``[H, W, 3]`` each; arguments as in :class:`PanelRow`."""
-    photo, opacity = _picture(image), _picture(alpha)
+    photo, opacity = to_picture(image), to_picture(alpha)
     person = Foreground(estimate_foreground(photo, opacity), opacity)
     return [composite_uint8(person, ground) for ground in (np.full_like(photo, GREY), checkerboard(*opacity.shape))]
 
 
-def _picture(values: Tensor) -> Image:
+def to_picture(values: Tensor) -> Image:
     """uint8 ``[H, W, 3]`` or ``[H, W]`` of values in [0, 1], ``[3, H, W]`` or ``[1, H, W]``."""
     array = values.detach().float().cpu().clamp(0, 1).numpy().transpose(1, 2, 0)
     levels = np.rint(255 * array).astype(np.uint8)

@@ -18,12 +18,15 @@ PANELS = {
 Lines = Mapping[int, Mapping[int, Sequence[Line]]]
 
 
-def tradeoff_lines(paper: Paper, results: Sequence[Result]) -> tuple[Lines, dict[Path, str]]:
+def tradeoff_lines(
+    paper: Paper, results: Sequence[Result], benchmark: str | None = None
+) -> tuple[Lines, dict[Path, str]]:
     """What of the results Figure 1 shows.
 
     Args:
         paper: The paper's tables.
         results: Runs and evaluations.
+        benchmark: Take the scores on this one in place of the paper's.
 
     Returns:
         The lines by table and row; and the directories of which nothing is shown, with the reason.
@@ -34,7 +37,7 @@ def tradeoff_lines(paper: Paper, results: Sequence[Result]) -> tuple[Lines, dict
     lines: dict[int, dict[int, list[Line]]] = {}
     reasons: dict[Path, list[str]] = {result.folder: [] for result in results}
     for number in PANELS:
-        found, unmatched = match(paper.tables[number], results)
+        found, unmatched = match(paper.tables[number], results, benchmark)
         for folder, reason in unmatched.items():
             reasons[folder].append(f"Table {number}: {reason}")
         lines[number] = {
@@ -72,13 +75,15 @@ def tradeoff_figure(paper: Paper, lines: Lines) -> Figure:
                 mad, spread = line.scores["mad_whole"]
                 point = line.parameters or printed[0], 1000 * mad
                 error = None if spread is None else 1000 * spread
-                label = "measured MAD×1000 (whole image), ± standard deviation"
+                on = "" if line.results[0].benchmark in table.benchmarks else f" on {line.results[0].benchmark}"
+                label = f"measured MAD×1000 (whole image){on}, ± standard deviation"
                 axis.errorbar(*point, yerr=error, fmt="D", color=COLORS[1], capsize=3, label=label)
                 text = f"{row.method}: {line.network}"
                 axis.annotate(text, point, xytext=(5, -11), textcoords="offset points", fontsize=8)
-        axis.set(title=title, xlabel="parameters (millions)", ylabel="error", xscale="log", xlim=(1, 160))
+        axis.set(title=title, xlabel="parameters (millions)", ylabel="error", xscale="log")
         axis.set_ylim(0, 1.15 * axis.get_ylim()[1])  # room for the legend
-        axis.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
+        axis.set_xticks([0.5, 1, 2, 5, 10, 20, 50, 100], ["0.5", "1", "2", "5", "10", "20", "50", "100"])
+        axis.set_xlim(min(1, 0.8 * axis.dataLim.x0), 160)  # ticks would widen it
         axis.grid(alpha=0.3)
         handles, labels = axis.get_legend_handles_labels()
         by_label = dict(zip(labels, handles, strict=True))

@@ -1,0 +1,26 @@
+"""To look inside a network and a training: features, panels, plots and tables of runs. For notebooks, and small.
+
+Needs what the extra ``notebooks`` installs.
+"""
+
+from importlib import import_module
+from typing import Any
+
+# Resolved on first use: the command line's help must not pay for importing torch.
+_HOME = {
+    **dict.fromkeys(("Look", "capture", "composed", "drawn_portrait", "look"), "looks"),
+    **dict.fromkeys(("cosines", "details", "first_details", "squeeze_summary", "squeeze_weights"), "measures"),
+    **dict.fromkeys(("curves", "scores"), "runs"),
+    **dict.fromkeys(
+        ("branches_figure", "cosine_figure", "decoder_figure", "details_figure", "pictures_figure", "squeeze_figure"),
+        "figures",
+    ),
+    **dict.fromkeys(("sliders", "table"), "widgets"),
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

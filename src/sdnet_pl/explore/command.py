@@ -1,0 +1,73 @@
+"""The command ``sdnet-pl explore``: a picture of what the network makes of a picture."""
+
+# Nothing heavy is imported here, so that the help answers at once.
+import argparse
+from pathlib import Path
+
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference.shipped import DEFAULT, HELP, locate
+
+SIDE = 3.4  # inches of each map
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("picture", type=Path, metavar="PICTURE", help="a photo")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE.png",
+        help="where to write the panel: input, alpha, side outputs, and the cut-out over grey and over a checkerboard",
+    )
+    parser.add_argument(
+        "--alpha", type=Path, metavar="FILE", help="its true alpha, a picture of one channel: adds it and the error"
+    )
+    parser.add_argument("--weights", default=DEFAULT, metavar="WEIGHTS", help=HELP)
+    parser.add_argument(
+        "--size",
+        type=int,
+        metavar="N",
+        help="longer side in pixels at which the network sees the photo (default: the size it was trained at)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a panel that exists already")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the panel of one picture.
+
+    Args:
+        args: as declared by :func:`add_arguments`.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        InputError: a file is missing or of the wrong kind, the alpha is of another picture, the network needs a trimap
+            and there is no alpha, or the panel exists already.
+    """
+    locate(args.weights)
+    if args.output.suffix.lower() != ".png":
+        raise InputError(f"{args.output} is no name of a PNG file; give one that ends in .png with -o.")
+    if args.output.resolve() in {path.resolve() for path in (args.picture, args.alpha) if path}:
+        raise InputError(f"{args.output} would be overwritten by its own panel; give another file with -o.")
+    if args.output.exists() and not args.overwrite:
+        raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another file with -o.")
+
+    from sdnet_pl.data.pictures import read_alpha, read_rgb, write_png
+    from sdnet_pl.explore.looks import look
+    from sdnet_pl.inference.weights import load_weights
+    from sdnet_pl.reporting.panels import panel_figure, to_array
+
+    picture = read_rgb(args.picture)
+    target = read_alpha(args.alpha) if args.alpha else None
+    model, trained_size = load_weights(args.weights)
+    if model.trimap and target is None:
+        raise InputError(
+            f"{args.weights} holds a network that needs a trimap, which is made of the true alpha here; give that with "
+            f"--alpha, or weights trained without trimaps, such as {DEFAULT}."
+        )
+    size = trained_size if args.size is None else args.size
+    write_png(args.output, to_array(panel_figure([look(model, picture, size, target).row], side=SIDE)))
+    return 0

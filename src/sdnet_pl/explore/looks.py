@@ -1,0 +1,158 @@
+"""What a network makes of one picture, inside and out."""
+
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
+from sdnet_pl.data.composition import composite, composite_uint8
+from sdnet_pl.data.sources.base import Image
+from sdnet_pl.data.training import to_tensor
+from sdnet_pl.data.trimap import evaluation_trimap
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference.predictor import check_size, scale_down
+from sdnet_pl.nn import SDNet, SideOutputs
+from sdnet_pl.nn.sdnet import FEATURE_NAMES
+from sdnet_pl.reporting.panels import PanelRow
+
+
+class Look(NamedTuple):
+    """One picture as the network sees it, and what it makes of it.
+
+    Attributes:
+        image: The input, ``[3, H, W]`` in [0, 1].
+        alpha: α_f, ``[1, H, W]`` in [0, 1].
+        target: The true alpha, likewise; none where it is not known.
+        side_outputs: F̄_dec^i by i = 2, 3, 4, ``[1, h, w]`` in [0, 1], of the padded input.
+        features: What was asked for by name, ``[C, h, w]`` of the padded input.
+    """
+
+    image: Tensor
+    alpha: Tensor
+    target: Tensor | None
+    side_outputs: Mapping[int, Tensor]
+    features: Mapping[str, Tensor]
+
+    @property
+    def row(self) -> PanelRow:
+        """Its row of a panel."""
+        return PanelRow(self.image, self.alpha, self.target, self.side_outputs)
+
+
+def capture(model: SDNet, x: Tensor, names: Collection[str] = ()) -> SideOutputs:
+    """:meth:`SDNet.forward_side_outputs`, and the output of any module of the network beside its named features.
+
+    Hooks see what passes; they are removed at the end, and the network stays as it is.
+
+    Args:
+        model: The network, with the weights that ship or those of a run's checkpoint.
+        x: ``[B, 3, H, W]`` in [0, 1], with a trimap network's fourth channel.
+        names: Names of ``FEATURE_NAMES`` (``dec2``), or modules by their name in ``model.named_modules()``:
+            ``ampa.3.views.atrous`` for a branch of AMPA, ``ampa.3.attention.gate`` for its SE weights in [0, 1].
+
+    Returns:
+        As ``forward_side_outputs``; ``features`` holds every name that was asked for, ``[B, C, h, w]``.
+
+    Raises:
+        InputError: For a name that is neither, or of a module that gives no tensor; and as ``forward``.
+    """
+    modules = dict(model.named_modules())
+    for name in names:
+        if name not in FEATURE_NAMES and name not in modules:
+            near = get_close_matches(name, [*FEATURE_NAMES, *modules], n=3)
+            meant = f"; did you mean {', '.join(near)}?" if near else "; list(dict(model.named_modules())) lists them."
+            raise InputError(f"The network has no feature and no module {name!r}{meant}")
+    kept: dict[str, Tensor] = {}
+
+    def keep(name: str, module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            raise InputError(f"{name} gives {type(output).__name__} and no tensor; ask for a module inside of it.")
+        kept[name] = output.detach().clone()  # the next layer may work in place
+
+    with ExitStack() as hooks:
+        for name in set(names) - set(FEATURE_NAMES):
+            hooks.enter_context(modules[name].register_forward_hook(partial(keep, name)))
+        out = model.forward_side_outputs(x, [name for name in names if name in FEATURE_NAMES])
+    found = out.features | kept
+    if idle := sorted(set(names) - found.keys()):
+        raise InputError(
+            f"{', '.join(map(repr, idle))} only holds modules and gives nothing; ask for one inside of it."
+        )
+    return out._replace(features=found)
+
+
+@torch.no_grad()
+def look(
+    model: SDNet, picture: Image, size: int = 512, target: Image | None = None, names: Collection[str] = ()
+) -> Look:
+    """What the network makes of a picture.
+
+    Args:
+        model: The network; it runs in evaluation and where its weights are.
+        picture: uint8 ``[H, W, 3]``, RGB.
+        size: The picture is scaled down until its longer side is at most this, as in training, in pixels.
+        target: Its true alpha, uint8 ``[H, W]``. A trimap network gets the fixed evaluation trimap of it.
+        names: As in :func:`capture`.
+
+    Raises:
+        InputError: The alpha is of another size, the network needs a trimap and there is no alpha, a side is below
+            32 at that size, or as :func:`capture`.
+    """
+    check_size(size)
+    if target is not None and target.shape != picture.shape[:2]:
+        (height, width), (high, wide) = picture.shape[:2], target.shape[:2]
+        raise InputError(
+            f"The true alpha is {wide}x{high} pixels and its picture {width}x{height}; give the alpha of this picture."
+        )
+    small, (width, height) = scale_down(picture, size)
+    small = small[:height, :width]
+    planes = to_tensor(small).float() / 255
+    known = None
+    if target is not None:
+        reduced = np.asarray(cv2.resize(target, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        known = to_tensor(reduced).float() / 255
+    x = planes
+    if model.trimap:
+        if target is None:
+            raise InputError("The network needs a trimap, which is made of the true alpha here; give that too.")
+        x = torch.cat([planes, (to_tensor(evaluation_trimap(reduced)) / 127.5).round() / 2])
+    weight = next(model.parameters())
+    training = model.training
+    try:
+        out = capture(model.eval(), x[None].to(weight.device), names)
+    finally:
+        model.train(training)
+    sides = {i: side[0].cpu() for i, side in out.side_outputs.items()}
+    features = {name: value[0].cpu() for name, value in out.features.items()}
+    return Look(planes, out.alpha[0].cpu(), known, sides, features)
+
+
+def drawn_portrait(number: int, size: int = 256) -> tuple[Image, Image]:
+    """A built-in portrait over a built-in background, of those that validation is drawn from.
+
+    Args:
+        number: Any >= 0; the same number shows the same person.
+        size: Height and width in pixels.
+
+    Returns:
+        The picture, uint8 ``[size, size, 3]``, and its alpha, uint8 ``[size, size]``.
+    """
+    person = ProceduralPortraits(size=size, seed=1).load(number)
+    return composite_uint8(person, ProceduralBackgrounds(size=size, seed=1).load(number)), person.alpha
+
+
+def composed(sample: Mapping[str, Tensor]) -> Tensor:
+    """The picture that a training sample becomes on its device, before noise: ``[3, S, S]`` in [0, 1].
+
+    Args:
+        sample: Of ``CompositionDataset``, uint8.
+    """
+    foreground, background, alpha = (sample[key][None] / 255 for key in ("foreground", "background", "alpha"))
+    return composite(foreground, background, alpha)[0]

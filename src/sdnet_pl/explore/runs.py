@@ -1,0 +1,68 @@
+"""What training runs left on the disk, as data frames."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from sdnet_pl.errors import InputError
+from sdnet_pl.metrics import METRIC_LABELS
+from sdnet_pl.reporting.curves import read_series
+from sdnet_pl.reporting.runs import find_results
+
+
+def scores(places: Iterable[str | Path]) -> pd.DataFrame:
+    """The scores of all runs and evaluations in folders and below.
+
+    Args:
+        places: Directories of runs, of ``test`` and of ``evaluate -o``, or directories above them.
+
+    Returns:
+        One row a network or method and benchmark: ``folder``, ``benchmark``, ``hash``, ``method``; how it was trained
+        (``preset``, ``distillation``, ``trimap``, ``ampa``, ``seed``; missing for another method); and every score
+        under a heading with its scale and region, as in ``metrics.md``. What could not be read is in
+        ``frame.attrs["left"]``, a reason by directory.
+
+    Raises:
+        InputError: A place is missing or holds no run.
+    """
+    results, left = find_results(map(Path, places))
+    rows = []
+    for result in results:
+        training = result.training or {}
+        rows.append(
+            {
+                **{key: getattr(result, key) for key in ("folder", "benchmark", "hash", "method")},
+                **{key: training.get(f"model.{key}") for key in ("preset", "distillation", "trimap")},
+                "ampa": training["model.network"].get("ampa", True) if training else None,
+                "seed": training.get("seed_everything"),
+                **{
+                    label: scale * result.scores[key]
+                    for key, (label, scale) in METRIC_LABELS.items()
+                    if key in result.scores
+                },
+            }
+        )
+    frame = pd.DataFrame(rows)
+    frame.attrs["left"] = {str(folder): reason for folder, reason in left.items()}
+    return frame
+
+
+def curves(run: str | Path) -> pd.DataFrame:
+    """Every value that a run logged, over its optimiser steps.
+
+    Args:
+        run: Its directory.
+
+    Returns:
+        One row a step, one column a value (``train/total``, ``val/NAME/mad_whole``); missing where none was logged. Of
+        a resumed run the later log counts.
+
+    Raises:
+        InputError: The run has no log.
+    """
+    files = sorted(Path(run).glob("logs/version_*/metrics.csv"), key=lambda file: int(file.parent.name[8:]))
+    if not files:
+        raise InputError(f"{run} holds no logs/version_N/metrics.csv; give the directory that `sdnet-pl fit` wrote.")
+    columns = {name: pd.Series(dict(points), dtype=float) for name, points in read_series(files).items()}
+    return pd.DataFrame(columns).sort_index().rename_axis("step")
