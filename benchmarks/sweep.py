@@ -71,7 +71,9 @@ def run_trial(sweep: Mapping[str, Any], chosen: Mapping[str, Any], folder: Path)
                 logged |= row.keys()
                 scores += [float(row[name])] if row.get(name) else []
     if not scores:
-        raise InputError(f"{folder} logged no {name!r}, the metric of the sweep; it logged {', '.join(sorted(logged))}.")
+        raise InputError(
+            f"{folder} logged no {name!r}, the metric of the sweep; it logged {', '.join(sorted(logged))}."
+        )
     return min(scores) if sweep["metric"]["goal"] == "minimize" else max(scores)
 
 
@@ -90,7 +92,9 @@ def run_sweep(file: Path, root: Path, trials: int) -> list[dict[str, Any]]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"{folder} belongs to a sweep that is running; wait for it, or name another --root.") from None
+            raise InputError(
+                f"{folder} belongs to a sweep that is running; wait for it, or name another --root."
+            ) from None
         return _run(sweep, folder, trials)
 
 

@@ -116,6 +116,7 @@ def marks_of(cell: str) -> list[str]:
     ("number", "said"),
     [
         (1, ["[^region]: ", "[^subset]: ", "11 each", "29.7 M", "reference [15] is FBA"]),
+        (2, ["| LFM[^star] | 38.5 |", "[^star]: As printed. Tables 1 and 3 have it with the asterisk"]),
         (3, ["SAD↓[^mad]", 'The paper\'s "SAD" is MAD×1000 over the whole image here']),
         (5, ["| w/o SD | ✓[^tick] | 7.6 | 0.0028 |", "The tick is an error"]),
         (6, ["**0.0020**[^mse]", "Tables 1 and 5 give 0.0016"]),
@@ -245,6 +246,21 @@ def test_what_has_no_place_is_listed(make: Make, tmp_path: Path, capsys):
     assert reasons.keys() == said.keys()
     for name, part in said.items():
         assert part in reasons[name]
+
+
+def test_the_one_reason_is_told_of_a_run_with_several_benchmarks(make: Make, tmp_path: Path, capsys):
+    """Not that its other scores are on other benchmarks."""
+    for name, settings in (("dense", {"distillation": "dense"}), ("best", {})):
+        run = make(name, **settings)
+        head, row = (run / "metrics.csv").read_text().splitlines()[:2]
+        others = [row.replace("ppm-100", other) for other in ("composition-1k", "distinction-646")]
+        (run / "metrics.csv").write_text("\n".join([head, others[0], row, others[1]]))
+    assert unused(report(capsys, 3, tmp_path / "runs")[1]) == {
+        "dense": "no row is trained like it: distillation dense, trimap false, ampa true"
+    }
+    assert unused(report(capsys, 3, tmp_path / "runs", "--benchmark", "mine")[1]) == dict.fromkeys(
+        ("dense", "best"), "scored on composition-1k, ppm-100, distinction-646 and not on mine"
+    )
 
 
 def test_an_overlap_of_places_counts_once(make: Make, tmp_path: Path, capsys):

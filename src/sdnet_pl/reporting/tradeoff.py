@@ -76,8 +76,9 @@ def tradeoff_figure(paper: Paper, lines: Lines) -> Figure:
                 axis.errorbar(*point, yerr=error, fmt="D", color=COLORS[1], capsize=3, label=label)
                 text = f"{row.method}: {line.network}"
                 axis.annotate(text, point, xytext=(5, -11), textcoords="offset points", fontsize=8)
-        axis.set(title=title, xlabel="parameters (millions)", ylabel="error", xscale="log", xlim=(1, 160))
-        axis.set_ylim(0, 1.15 * axis.get_ylim()[1])  # room for the legend
+        axis.set(title=title, xlabel="parameters (millions)", ylabel="error", xscale="log", yscale="log", xlim=(1, 160))
+        low, high = axis.get_ylim()
+        axis.set_ylim(low, high * (high / low) ** 0.2)  # room for the legend
         axis.set_xticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"])
         axis.grid(alpha=0.3)
         handles, labels = axis.get_legend_handles_labels()
