@@ -8,7 +8,7 @@ SCALE ?= mini
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train ablations gallery sweep reproduce \
-	reproduce-weights
+	reproduce-mini reproduce-weights
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ ablations: setup  ## Train what the ablations compare, and write their table (ho
 
 reproduce: setup  ## A table of the paper: make reproduce TABLE=5 SCALE=mini (stand-ins, minutes) or SCALE=full
 	$(BIN)/python -m benchmarks.reproduce --table $(TABLE) --scale $(SCALE) $(ARGS)
+
+reproduce-mini: setup  ## All six tables on stand-ins, into docs/reproduction.md (a quarter of an hour; resumes)
+	$(BIN)/python -m benchmarks.reproduce --table 1 2 3 4 5 6 --page docs/reproduction.md
 
 sweep: setup  ## Run a sweep file without W&B: make sweep FILE=experiments/sweeps/NAME.yaml (resumes)
 	$(BIN)/python -m benchmarks.sweep $(FILE) $(ARGS)
