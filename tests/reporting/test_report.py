@@ -43,12 +43,14 @@ def make(trained: Path, tmp_path: Path) -> Make:
         seed: int = 0,
         method: str = "network",
         trainer: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
         **model: Any,
     ) -> Path:
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
         own = {"preset": "sdnet", "distillation": "best_teacher", **model}
         changed = {"model": config["model"] | own, "trainer": config["trainer"] | (trainer or {})}
+        changed["data"] = config["data"] | (data or {})
         if method == "network":
             (folder / "config.yaml").write_text(yaml.safe_dump(config | changed | {"seed_everything": seed}))
         scores = dict.fromkeys(METRIC_LABELS, mad) | {"images": 4.0, "images_without_unknown": 0.0}
@@ -186,6 +188,16 @@ def test_another_benchmark_on_request(make: Make, tmp_path: Path, capsys):
     rows, text = report(capsys, 5, tmp_path / "runs", "--benchmark", "cutouts")
     assert rows[7][MAD] == "30.00"
     assert "The paper's figures are on composition-1k and the measured ones on cutouts" in text
+
+
+def test_the_batch_of_the_paper_counts_over_processes_and_accumulation(make: Make, tmp_path: Path, capsys):
+    make("accumulated", trainer={"accumulate_grad_batches": 4}, data={"batch_size": 1})
+    make("four", distillation="none", trainer={"devices": "2", "num_nodes": 2}, data={"batch_size": 1})
+    make("more", trimap=True, trainer={"devices": 4}, data={"batch_size": 4})
+    text = report(capsys, 3, tmp_path / "runs")[1]
+    about = {Path(line.split(" in ")[1].split(";")[0]).name: line for line in text.splitlines() if " seed(s) " in line}
+    assert "samples a step" not in about["accumulated"] + about["four"]
+    assert "samples a step 16 (4)" in about["more"]
 
 
 def test_scores_on_two_builds_of_a_benchmark_are_not_averaged(make: Make, tmp_path: Path, capsys):

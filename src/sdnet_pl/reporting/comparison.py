@@ -284,7 +284,7 @@ def _about(line: Line, group: Sequence[Line], paper: Mapping[str, Any]) -> str:
     seeds = [_text(result.seeds[0]) for result in line.results]
     if len(set(seeds)) < len(seeds):  # those of the samples tell them apart
         seeds = ["/".join(map(_text, result.seeds)) for result in line.results]
-    trained = f"; trained unlike section 4.3 (in brackets) or its neighbours: {', '.join(differences)}"
+    trained = f"; trained unlike the paper (in brackets) or its neighbours: {', '.join(differences)}"
     return f"{line.network}, seed(s) {', '.join(seeds)}, in {folders}{trained if differences else ''}"
 
 
