@@ -45,7 +45,7 @@ ablations: setup  ## Train what the ablations compare, and write their table (ho
 reproduce: setup  ## A table of the paper: make reproduce TABLE=5 SCALE=mini (stand-ins, minutes) or SCALE=full
 	$(BIN)/python -m benchmarks.reproduce --table $(TABLE) --scale $(SCALE) $(ARGS)
 
-reproduce-mini: setup  ## All six tables on stand-ins, into docs/reproduction.md (a quarter of an hour; resumes)
+reproduce-mini: setup  ## All six tables on stand-ins, into docs/reproduction.md (five minutes of a core; resumes)
 	$(BIN)/python -m benchmarks.reproduce --table 1 2 3 4 5 6 --page docs/reproduction.md
 
 sweep: setup  ## Run a sweep file without W&B: make sweep FILE=experiments/sweeps/NAME.yaml (resumes)

@@ -37,7 +37,8 @@ def write_page(page: Path, reports: Path, tables: Sequence[int]) -> None:
         reports: The directory that `sdnet-pl report -o` wrote to.
         tables: The tables' numbers.
     """
-    texts, notes = [], {}
+    texts: list[str] = []
+    notes: dict[str, None] = {}
     for number in tables:
         lines = (reports / f"table{number}.md").read_text("utf-8").splitlines()
         notes |= dict.fromkeys(line for line in lines if line.startswith("[^"))

@@ -64,7 +64,8 @@ def run_trial(sweep: Mapping[str, Any], chosen: Mapping[str, Any], folder: Path)
     for part in sweep["command"][2:]:  # behind `sdnet-pl fit`
         arguments += [f"--{key}={value}" for key, value in values.items()] if part == "${args}" else [part]
     finish(folder, arguments)
-    scores, logged = [], set()
+    scores: list[float] = []
+    logged: set[str] = set()
     for file in folder.glob("logs/version_*/metrics.csv"):
         with file.open() as stream:
             for row in csv.DictReader(stream):

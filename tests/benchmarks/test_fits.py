@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -13,6 +14,7 @@ from benchmarks import fits
 KILLED = """
 import os, signal, subprocess, sys
 from pathlib import Path
+from typing import TextIO
 from benchmarks import fits
 
 FIT = "import sys; open(sys.argv[2]).read(); open(sys.argv[1] + '/metrics.csv', 'w')"
@@ -34,7 +36,7 @@ def test_a_fit_that_outlives_its_caller_is_waited_for(tmp_path: Path, monkeypatc
     command = [sys.executable, "-c", KILLED, str(run), str(gate)]
     assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == -signal.SIGKILL
 
-    def waiting(file: object, operation: int) -> None:
+    def waiting(file: TextIO, operation: int) -> None:
         if not operation & fits.fcntl.LOCK_NB:
             gate.write_text("end")  # the fit of the first caller ends now
         flock(file, operation)

@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -64,7 +65,7 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     file = small(tmp_path, "grid", **{"model.distillation": {"values": ["none", "dense"]}})
     run, calls = subprocess.run, []
 
-    def stopped(command: list[str], **options: object) -> object:
+    def stopped(command: list[str], **options: Any) -> object:
         calls.append(command)
         if len(calls) == 2:
             raise KeyboardInterrupt
