@@ -8,7 +8,7 @@ SCALE ?= mini
 
 .DEFAULT_GOAL := help
 .PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train ablations gallery notebooks decoder-page sweep reproduce \
-	reproduce-weights
+	reproduce-mini reproduce-weights
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ decoder-page: setup  ## Write docs/decoder.md anew, from the notebook decoder_ou
 	$(BIN)/jupyter nbconvert --to markdown --no-input --TagRemovePreprocessor.remove_cell_tags="['training', 'interactive']" \
 		--NbConvertApp.output_files_dir=images/decoder --output-dir docs --output decoder \
 		runs/notebooks/decoder_outputs.ipynb
+
+reproduce-mini: setup  ## All six tables on stand-ins, into docs/reproduction.md (five minutes of a core; resumes)
+	$(BIN)/python -m benchmarks.reproduce --table 1 2 3 4 5 6 --page docs/reproduction.md
 
 sweep: setup  ## Run a sweep file without W&B: make sweep FILE=experiments/sweeps/NAME.yaml (resumes)
 	$(BIN)/python -m benchmarks.sweep $(FILE) $(ARGS)

@@ -1,5 +1,6 @@
 """Fits in processes of their own, for what runs many of them."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") -> None:
     """Runs what is left of a fit: nothing where its scores are there, else from its last checkpoint or from the start.
+
+    A fit outlives a caller that is killed; a later call waits for it.
 
     Args:
         run_dir: The run's directory. One that was stopped before its first checkpoint is begun anew.
@@ -20,9 +23,19 @@ def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") ->
     """
     if (run_dir / "metrics.csv").exists():
         return
-    last = run_dir / "last.ckpt"
-    if run_dir.exists() and not last.exists():
-        shutil.rmtree(run_dir)
-    resume = [f"--ckpt_path={last}"] if last.exists() else []
-    command = [sys.executable, "-m", module, "fit", *arguments, f"--run_dir={run_dir}", *resume]
-    subprocess.run(command, check=True)
+    run_dir.parent.mkdir(parents=True, exist_ok=True)
+    lock_file = run_dir.parent / f".{run_dir.name}.lock"
+    with lock_file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Waiting for the fit that is still running in {run_dir} ...", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (run_dir / "metrics.csv").exists():
+            last = run_dir / "last.ckpt"
+            if run_dir.exists() and not last.exists():
+                shutil.rmtree(run_dir)
+            resume = [f"--ckpt_path={last}"] if last.exists() else []
+            command = [sys.executable, "-m", module, "fit", *arguments, f"--run_dir={run_dir}", *resume]
+            subprocess.run(command, check=True, pass_fds=[lock.fileno()])  # which holds the lock as long as it lives
+        lock_file.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Stand-ins for the public data sets: drawn people in small, laid out as published, to try everything without them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,16 @@ NAMES = ("adobe", "distinction646", "coco", "voc", "ppm100", "aim500")
 
 
 def draw(root: Path) -> None:
-    """Writes the trees of ``NAMES`` below ``root``, and the split lists that two of them need."""
+    """Writes the trees of ``NAMES`` below ``root``, and the split lists that two of them need, unless it is there."""
+    if root.exists():
+        return
+    unfinished = root.with_name(f"{root.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    _draw(unfinished)
+    unfinished.rename(root)
+
+
+def _draw(root: Path) -> None:
     people, scenes = ProceduralPortraits(1000, SIDE), ProceduralBackgrounds(1000, SIDE)
     next_one = iter(range(1000))
 
@@ -80,9 +90,10 @@ def draw(root: Path) -> None:
 
 
 def prepare(source: Path, target: Path) -> None:
-    """Runs `sdnet-pl prepare` on every tree; RuntimeError where one is refused."""
+    """Runs `sdnet-pl prepare` on every tree that is not done yet; RuntimeError where one is refused."""
     for name in NAMES:
         split = source / f"{name}.txt"
         lists = ["--split", str(split)] if split.exists() else []
-        if sdnet_pl(["prepare", name, str(source / name), str(target / name), *lists]) != 0:
+        # The start of further processes takes longer than these few pictures.
+        if sdnet_pl(["prepare", name, str(source / name), str(target / name), "--workers=1", *lists]) != 0:
             raise RuntimeError(f"{name} was not prepared.")

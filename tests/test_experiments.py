@@ -1,12 +1,20 @@
 """Every config that ships is composed, trained for a step and scored."""
 
+import csv
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from benchmarks import reproduce, standins
 from sdnet_pl.cli import main
+from sdnet_pl.inference.weights import Trained, write_weights
+from sdnet_pl.nn import create_model
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 # base/ holds parts that are added to another config, paper/ what comes behind one, and sweeps/ have their own test.
@@ -36,6 +44,70 @@ def test_a_step_of_the_papers(config: Path, prepared: Path, tmp_path: Path):
     assert (settings["distillation"] == "none") == config.stem.startswith("without_sd")
     assert (settings["network"] == {"ampa": False}) == config.stem.startswith("without_ampa")
     assert "composition-1k" in (tmp_path / "run" / "metrics.md").read_text()
+
+
+def steps_of(base: str, prepared: Path, run: Path, *more: str) -> int:
+    """Steps that an epoch of the paper's mini version takes behind a config of base/."""
+    files = [f"--config={EXPERIMENTS / file}" for file in ("base/paper.yaml", "base/mini.yaml", base)]
+    small = ["--trainer.max_epochs=1", "--trainer.limit_val_batches=0", "--trainer.limit_test_batches=1"]
+    arguments = [*files, f"--data.root={prepared}", f"--run_dir={run}", *small, "--trainer.accelerator=cpu", *more]
+    # A process of its own: DDP leaves its environment behind.
+    command = [sys.executable, "-m", "sdnet_pl", "fit", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stderr
+    return int(torch.load(run / "last.ckpt", weights_only=True)["global_step"])
+
+
+def test_accumulated_batches_are_the_papers(prepared: Path, tmp_path: Path):
+    assert steps_of("base/accumulate.yaml", prepared, tmp_path / "run") == 16 // 4
+
+
+def test_four_processes_share_the_papers_batch(prepared: Path, tmp_path: Path):
+    """One of the four runs here, on a CPU, where BatchNorm cannot be synchronised."""
+    settings = yaml.safe_load((EXPERIMENTS / "base/ddp.yaml").read_text())
+    assert settings["data"]["batch_size"] * settings["trainer"]["devices"] == 4
+    one = ["--trainer.devices=1", "--trainer.sync_batchnorm=false", "--data.samples_per_epoch=4"]
+    assert steps_of("base/ddp.yaml", prepared, tmp_path / "run", *one) == 4
+
+
+def test_p3m_500_takes_the_place_of_the_test_benchmarks(prepared: Path, tmp_path: Path):
+    for part in ("P", "NP"):
+        shutil.copytree(prepared / "aim500/test", tmp_path / f"p3m10k/test/P3M-500-{part}")
+    torch.manual_seed(0)
+    weights = tmp_path / "w.safetensors"
+    write_weights(Trained("sdnet", False, {}, 64, create_model("sdnet").state_dict(), tmp_path), weights, {})
+    files = [f"--config={EXPERIMENTS / 'base' / name}" for name in ("paper.yaml", "p3m500.yaml")]
+    for folder in ("adobe", "distinction646", "coco", "aim500"):
+        (tmp_path / folder).symlink_to(prepared / folder)
+    places = ["--data.root", str(tmp_path), "--run_dir", str(tmp_path / "run"), "--model.weights", str(weights)]
+    assert main(["test", *files, *places, "--data.workers=0", "--trainer.accelerator=cpu"]) == 0
+    with (tmp_path / "run" / "metrics.csv").open() as stream:
+        assert {row["benchmark"] for row in csv.DictReader(stream)} == {"p3m-500-np", "p3m-500-p"}
+
+
+def test_a_job_of_slurm_goes_on_from_the_newest_checkpoint(tmp_path: Path):
+    """`srun` only tells here how it was called."""
+    (tmp_path / "srun").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "srun").chmod(0o755)
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "4"}
+    script = ["bash", str(EXPERIMENTS / "base/slurm.sh"), str(tmp_path / "my run"), "--config", "a.yaml"]
+
+    def submit() -> str:
+        return subprocess.run(script, capture_output=True, text=True, check=True, env=variables).stdout
+
+    assert submit().startswith(
+        f".venv/bin/sdnet-pl fit --config a.yaml --run_dir {tmp_path}/my run --trainer.num_nodes"
+    )
+    (tmp_path / "my run").mkdir()
+    (tmp_path / "my run/config.yaml").touch()
+    assert "--ckpt_path" not in submit()  # stopped before its first checkpoint, whose place is free now
+    assert not (tmp_path / "my run").exists()
+    assert len([*tmp_path.glob("my run.stopped-*/config.yaml")]) == 1
+    (tmp_path / "my run").mkdir()
+    for time, name in enumerate(("hpc_ckpt_1.ckpt", "last.ckpt", "hpc_ckpt_2.ckpt")):
+        (tmp_path / "my run" / name).touch()
+        os.utime(tmp_path / "my run" / name, (time, time))
+        assert f"--ckpt_path {tmp_path}/my run/{name} " in submit()
 
 
 def test_every_table_has_its_rows():

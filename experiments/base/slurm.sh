@@ -12,6 +12,8 @@ run=$1
 shift
 # Lightning writes hpc_ckpt_N.ckpt when the signal comes, and last.ckpt at the end of every epoch.
 newest=$(ls -t "$run"/hpc_ckpt_*.ckpt "$run"/last.ckpt 2>/dev/null | head -n 1 || true)
+# Stopped before there was one, it begins anew; what it left is kept under another name.
+[ -n "$newest" ] || [ ! -e "$run" ] || mv "$run" "$run.stopped-$(date +%s)"
 srun .venv/bin/sdnet-pl fit "$@" --run_dir "$run" ${newest:+--ckpt_path "$newest"} \
     --trainer.num_nodes "$SLURM_NNODES" --trainer.devices "$SLURM_NTASKS_PER_NODE" --trainer.strategy ddp \
     --trainer.accelerator gpu --trainer.sync_batchnorm true \

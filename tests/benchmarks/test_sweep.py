@@ -2,12 +2,14 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from benchmarks import fits, sweep
 from sdnet_pl.cli import main
+from sdnet_pl.errors import InputError
 
 SWEEPS = sorted((Path(__file__).parents[2] / "experiments" / "sweeps").glob("*.yaml"))
 
@@ -63,11 +65,11 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     file = small(tmp_path, "grid", **{"model.distillation": {"values": ["none", "dense"]}})
     run, calls = subprocess.run, []
 
-    def stopped(command: list[str], check: bool) -> object:
+    def stopped(command: list[str], **options: Any) -> object:
         calls.append(command)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return run(command, check=check)
+        return run(command, **options)
 
     monkeypatch.setattr(fits.subprocess, "run", stopped)
     with pytest.raises(KeyboardInterrupt):
@@ -78,6 +80,60 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     assert [row["val/mad"] for row in rows] == sorted(row["val/mad"] for row in rows)
     assert sweep.run_sweep(file, tmp_path / "runs", 20) == rows
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), subprocess.CalledProcessError(1, "fit")])
+def test_every_combination_of_a_grid_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException):
+    """Whichever was stopped or failed: it comes again, and no other in its place."""
+    file, values = small(tmp_path, "grid", **{"model.aux_weight": {"values": [*range(8)]}}), []
+
+    def trial(content: object, chosen: dict[str, int], folder: Path) -> float:
+        values.append(chosen["model.aux_weight"])
+        if len(values) == 3:
+            raise error
+        return values[-1]
+
+    monkeypatch.setattr(sweep, "run_trial", trial)
+    if isinstance(error, KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            sweep.run_sweep(file, tmp_path / "runs", 20)
+    else:
+        assert sweep.run_sweep(file, tmp_path / "runs", 20)[-1] == {"val/mad": "failed", "model.aux_weight": 2}
+        assert len(values) == 8
+    rows = sweep.run_sweep(file, tmp_path / "runs", 20)
+    assert [row["model.aux_weight"] for row in rows] == [*range(8)]
+    assert len(values) == 9
+
+
+def test_a_sweep_that_was_stopped_draws_no_value_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = small(tmp_path, "bayes", **{"model.lr": {"min": 0.0, "max": 1.0}})
+    monkeypatch.setattr(sweep, "run_trial", lambda content, chosen, folder: chosen["model.lr"])
+    for trials in (1, 2, 3):
+        rows = sweep.run_sweep(file, tmp_path / "runs", trials)
+    assert len({row["model.lr"] for row in rows}) == 3
+
+
+def test_a_sweep_file_that_cannot_be_run_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    file = small(tmp_path, "grid", **{"model.distillation": {"values": ["dense"]}})
+    content = yaml.safe_load(file.read_text())
+    monkeypatch.setattr(sweep, "finish", lambda folder, arguments: None)
+    for change, said in (
+        ({}, "logged no 'val/mad'"),
+        ({"command": ["${env}", "python", "${program}", "${args}"]}, "another command than [sdnet-pl, fit"),
+        ({"method": "bayes", "parameters": {"x": {"distribution": "normal", "min": 0, "max": 1}}}, "'normal'"),
+    ):
+        file.write_text(yaml.safe_dump(content | change))
+        with pytest.raises(SystemExit) as ended:
+            sweep.main([str(file), "--root", str(tmp_path / "runs")])
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_sweep_runs_once_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = small(tmp_path, "grid", **{"model.distillation": {"values": ["dense"]}})
+    monkeypatch.setattr(sweep, "run_trial", lambda *_: sweep.run_sweep(file, tmp_path / "runs", 20))
+    with pytest.raises(InputError, match="belongs to a sweep that runs"):
+        sweep.run_sweep(file, tmp_path / "runs", 20)
 
 
 def test_a_bayesian_sweep_keeps_to_its_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -123,6 +123,18 @@ def test_by_hand_and_without_trimap_the_whole_image_alone(tmp_path: Path, capsys
     assert "unknown" not in capsys.readouterr().out
 
 
+def test_accents_may_be_composed_or_not(tmp_path: Path):
+    save(tmp_path / "alpha" / "e\u0301.png", np.zeros((8, 8), np.uint8))
+    save(tmp_path / "pred" / "\u00e9.png", np.zeros((8, 8), np.uint8))
+    assert main(evaluate(tmp_path)) == 0
+
+
+def test_the_true_alphas_are_no_predictions(pictures, tmp_path: Path, capsys):
+    (tmp_path / "link").symlink_to(tmp_path / "alpha")
+    assert main(evaluate(tmp_path, pred="link")) == 2
+    assert "is the folder of the true alphas itself" in capsys.readouterr().err
+
+
 def test_two_processes_give_what_one_gives(pictures, tmp_path: Path):
     for workers in ("0", "2"):
         more = ["--trimap", str(tmp_path / "trimap"), "--workers", workers, "-o", str(tmp_path / workers)]

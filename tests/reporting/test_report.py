@@ -43,12 +43,14 @@ def make(trained: Path, tmp_path: Path) -> Make:
         seed: int = 0,
         method: str = "network",
         trainer: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
         **model: Any,
     ) -> Path:
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
         own = {"preset": "sdnet", "distillation": "best_teacher", **model}
         changed = {"model": config["model"] | own, "trainer": config["trainer"] | (trainer or {})}
+        changed["data"] = config["data"] | (data or {})
         if method == "network":
             (folder / "config.yaml").write_text(yaml.safe_dump(config | changed | {"seed_everything": seed}))
         scores = dict.fromkeys(METRIC_LABELS, mad) | {"images": 4.0, "images_without_unknown": 0.0}
@@ -116,6 +118,7 @@ def marks_of(cell: str) -> list[str]:
     ("number", "said"),
     [
         (1, ["[^region]: ", "[^subset]: ", "11 each", "29.7 M", "reference [15] is FBA"]),
+        (2, ["| LFM[^star] | 38.5 |", "[^star]: As printed. Tables 1 and 3 have it with the asterisk"]),
         (3, ["SAD↓[^mad]", 'The paper\'s "SAD" is MAD×1000 over the whole image here']),
         (5, ["| w/o SD | ✓[^tick] | 7.6 | 0.0028 |", "The tick is an error"]),
         (6, ["**0.0020**[^mse]", "Tables 1 and 5 give 0.0016"]),
@@ -187,6 +190,16 @@ def test_another_benchmark_on_request(make: Make, tmp_path: Path, capsys):
     assert "The paper's figures are on composition-1k and the measured ones on cutouts" in text
 
 
+def test_the_batch_of_the_paper_counts_over_processes_and_accumulation(make: Make, tmp_path: Path, capsys):
+    make("accumulated", trainer={"accumulate_grad_batches": 4}, data={"batch_size": 1})
+    make("four", distillation="none", trainer={"devices": "2", "num_nodes": 2}, data={"batch_size": 1})
+    make("more", trimap=True, trainer={"devices": 4}, data={"batch_size": 4})
+    text = report(capsys, 3, tmp_path / "runs")[1]
+    about = {Path(line.split(" in ")[1].split(";")[0]).name: line for line in text.splitlines() if " seed(s) " in line}
+    assert "samples a step" not in about["accumulated"] + about["four"]
+    assert "samples a step 16 (4)" in about["more"]
+
+
 def test_scores_on_two_builds_of_a_benchmark_are_not_averaged(make: Make, tmp_path: Path, capsys):
     make("old", hash="aaaaaaaaaaaa", seed=0)
     make("new", hash="bbbbbbbbbbbb", seed=1)
@@ -245,6 +258,21 @@ def test_what_has_no_place_is_listed(make: Make, tmp_path: Path, capsys):
     assert reasons.keys() == said.keys()
     for name, part in said.items():
         assert part in reasons[name]
+
+
+def test_the_one_reason_is_told_of_a_run_with_several_benchmarks(make: Make, tmp_path: Path, capsys):
+    """Not that its other scores are on other benchmarks."""
+    for name, settings in (("dense", {"distillation": "dense"}), ("best", {})):
+        run = make(name, **settings)
+        head, row = (run / "metrics.csv").read_text().splitlines()[:2]
+        others = [row.replace("ppm-100", other) for other in ("composition-1k", "distinction-646")]
+        (run / "metrics.csv").write_text("\n".join([head, others[0], row, others[1]]))
+    assert unused(report(capsys, 3, tmp_path / "runs")[1]) == {
+        "dense": "no row is trained like it: distillation dense, trimap false, ampa true"
+    }
+    assert unused(report(capsys, 3, tmp_path / "runs", "--benchmark", "mine")[1]) == dict.fromkeys(
+        ("dense", "best"), "scored on composition-1k, ppm-100, distinction-646 and not on mine"
+    )
 
 
 def test_an_overlap_of_places_counts_once(make: Make, tmp_path: Path, capsys):

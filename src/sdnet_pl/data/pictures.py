@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,12 +77,14 @@ def list_pictures(folder: str | Path) -> list[Path]:
 def pictures_by_name(folder: str | Path) -> dict[str, Path]:
     """The picture files of a folder and its sub-folders by their path below it, without suffix, in that order.
 
+    Accents are composed in the names: some systems write them apart.
+
     Raises:
         InputError: as :func:`list_pictures`, and for two files of one name.
     """
     named: dict[str, Path] = {}
     for file in list_pictures(folder):
-        name = picture_name(file, folder)
+        name = unicodedata.normalize("NFC", picture_name(file, folder))
         if name in named:
             raise InputError(f"{named[name]} and {file} have one name, so their partner is unclear; remove one.")
         named[name] = file

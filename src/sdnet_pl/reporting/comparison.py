@@ -57,16 +57,14 @@ def match(
     names = {_key(name) for name in ((benchmark,) if benchmark else table.benchmarks)}
     groups: dict[tuple[int, str], list[Result]] = defaultdict(list)
     reasons: dict[Path, str] = {}
+    elsewhere: dict[Path, list[str]] = defaultdict(list)
     for result in results:
         if _key(result.benchmark) not in names:
-            wanted = benchmark or table.benchmarks[0]
-            found: int | str = f"scored on {result.benchmark} and not on {wanted}"
-        elif result.hash == "partial":
-            found = "scored on a part of the benchmark"
-        else:
-            found = _row_of(table, result)
+            elsewhere[result.folder].append(result.benchmark)
+            continue
+        found = "scored on a part of the benchmark" if result.hash == "partial" else _row_of(table, result)
         if isinstance(found, str):
-            reasons[result.folder] = "; ".join(filter(None, (reasons.get(result.folder), found)))
+            reasons[result.folder] = found
             continue
         groups[found, result.method + json.dumps(result.setting, sort_keys=True, default=str)].append(result)
 
@@ -88,6 +86,8 @@ def match(
                 reasons[result.folder] = f"the training and seed of {kept[key].folder} again"
             kept.setdefault(key, result)
         lines[index].append(_line(table, list(kept.values())))
+    for folder, others in elsewhere.items():
+        reasons.setdefault(folder, f"scored on {', '.join(others)} and not on {benchmark or table.benchmarks[0]}")
     used = {result.folder for group in lines.values() for line in group for result in line.results}
     return lines, {folder: reason for folder, reason in reasons.items() if folder not in used}
 
@@ -284,7 +284,7 @@ def _about(line: Line, group: Sequence[Line], paper: Mapping[str, Any]) -> str:
     seeds = [_text(result.seeds[0]) for result in line.results]
     if len(set(seeds)) < len(seeds):  # those of the samples tell them apart
         seeds = ["/".join(map(_text, result.seeds)) for result in line.results]
-    trained = f"; trained unlike section 4.3 (in brackets) or its neighbours: {', '.join(differences)}"
+    trained = f"; trained unlike the paper (in brackets) or its neighbours: {', '.join(differences)}"
     return f"{line.network}, seed(s) {', '.join(seeds)}, in {folders}{trained if differences else ''}"
 
 

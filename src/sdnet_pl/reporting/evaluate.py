@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
         The exit status, 0.
 
     Raises:
-        InputError: a folder is missing or empty, names or sizes differ, a picture has colours or does not decode, a
-            trimap has other codes than 0, 128 and 255, or ``DIR`` holds results already.
+        InputError: a folder is missing, empty or given twice, names or sizes differ, a picture has colours or does not
+            decode, a trimap has other codes than 0, 128 and 255, or ``DIR`` holds results already.
     """
     if args.workers is not None and args.workers < 0:
         raise InputError(f"--workers is {args.workers}; give a number of processes, or 0 for none but this one.")
@@ -79,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
     benchmark = args.benchmark or args.alpha.resolve().name
     if Path(benchmark).name != benchmark:
         raise InputError(f"--benchmark {benchmark!r} also names a file; give a name without slashes.")
+    if args.pred.resolve() == args.alpha.resolve():
+        raise InputError(f"{args.pred} is the folder of the true alphas itself; give the predictions to --pred.")
     if args.output and (args.output / "metrics.csv").exists():
         raise InputError(f"{args.output} holds scores already; name another folder with -o.")
     files = plan(args.pred, args.alpha, args.trimap)

@@ -68,7 +68,7 @@ class Paper(NamedTuple):
 
     Attributes:
         tables: By number.
-        training: What section 4.3 says of the training, as keys of a run's config.
+        training: What sections 4.1 and 4.3 say of the training, as keys of a run's config.
     """
 
     tables: Mapping[int, PaperTable]

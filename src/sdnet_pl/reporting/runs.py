@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,7 +156,15 @@ def _training(folder: Path) -> tuple[dict[str, Any], Path]:
     # The arguments of a network are one setting, whichever of them are given.
     model = {f"model.{key}": value for key, value in config["model"].items()}
     rest = flatten({key: value for key, value in config.items() if key != "model"})
-    return rest | model | {"model.network": model["model.network"] or {}}, origin
+    derived = {"model.network": model["model.network"] or {}, "samples a step": _samples_a_step(rest)}
+    return rest | model | derived, origin
+
+
+def _samples_a_step(config: Mapping[str, Any]) -> Any:
+    """Over all processes and accumulated batches, where they are numbers; ``auto`` counts as one process."""
+    keys = ("data.batch_size", "trainer.accumulate_grad_batches", "trainer.devices", "trainer.num_nodes")
+    factors = (str(config.get(key)) for key in keys)
+    return prod(int(factor) for factor in factors if factor.isdecimal())
 
 
 def _configs(folder: Path) -> list[dict[str, Any]]:

@@ -80,8 +80,9 @@ def tradeoff_figure(paper: Paper, lines: Lines) -> Figure:
                 axis.errorbar(*point, yerr=error, fmt="D", color=COLORS[1], capsize=3, label=label)
                 text = f"{row.method}: {line.network}"
                 axis.annotate(text, point, xytext=(5, -11), textcoords="offset points", fontsize=8)
-        axis.set(title=title, xlabel="parameters (millions)", ylabel="error", xscale="log")
-        axis.set_ylim(0, 1.15 * axis.get_ylim()[1])  # room for the legend
+        axis.set(title=title, xlabel="parameters (millions)", ylabel="error", xscale="log", yscale="log")
+        low, high = axis.get_ylim()
+        axis.set_ylim(low, high * (high / low) ** 0.2)  # room for the legend
         axis.set_xticks([0.5, 1, 2, 5, 10, 20, 50, 100], ["0.5", "1", "2", "5", "10", "20", "50", "100"])
         axis.set_xlim(min(1, 0.8 * axis.dataLim.x0), 160)  # ticks would widen it
         axis.grid(alpha=0.3)

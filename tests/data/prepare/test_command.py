@@ -1,6 +1,7 @@
 """The command as a user sees it: bad files, stopping and going on, several processes, verifying, errors."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -98,6 +99,19 @@ def test_mended_pictures_complete_a_data_set(spoiled, prepare, source, tmp_path,
     after = stamps(tmp_path / "DST")
     assert len(after) == len(before) + 12
     assert {name: after[name] for name in before} == before
+
+
+def test_a_name_that_is_no_text_is_a_bad_picture(tree, prepare, source, tmp_path, capsys):
+    """As archives from other systems leave them; the others are done, and the manifest can be written."""
+    tree("cutouts")
+    try:
+        shutil.copy(source / "a.png", os.fsencode(source / "caf") + b"\xe9.png")
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 alone")
+    assert prepare("cutouts") == 1
+    assert r"'train/caf\udce9' is no name in UTF-8; rename the file" in capsys.readouterr().err
+    assert prepare("cutouts", "--skip-bad") == 0
+    assert main(["prepare", "--verify", str(tmp_path / "DST")]) == 0
 
 
 def test_nothing_usable_is_no_data_set(prepare, source, tmp_path, capsys):

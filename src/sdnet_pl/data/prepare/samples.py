@@ -51,6 +51,8 @@ def write_sample(sample: Sample, root: Path, destination: Path, max_side: int) -
         OSError: a file cannot be written.
     """
     try:
+        for name in (sample.key, *sample.sources.values()):
+            _require_text(name)
         parts = contents(sample, root, max_side)
         sources = {path: describe(root / path) for path in sample.sources.values()}
     except InputError as error:
@@ -163,6 +165,13 @@ def _background(name: str, file: Path, max_side: int) -> Contents:
     if max(image.shape) <= max_side and file.suffix.lower() in _JPEG:
         return {f"{name}{file.suffix}": file}
     return {f"{name}.jpg": reduce_picture(image, max_side)}
+
+
+def _require_text(name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # as old archives leave them: the manifest could not hold it
+        raise InputError(f"{name!a} is no name in UTF-8; rename the file or its folder.") from None
 
 
 def _beside(picture: Path, color: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:
