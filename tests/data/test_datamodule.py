@@ -350,7 +350,7 @@ def fit(workers: int, folder: Path | None = None, checkpoint: Path | None = None
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_resumed_run_takes_the_samples_that_come_next(tmp_path: Path, workers: int):
     """From within an epoch, after its last step, after the validation at its end, and from the end itself."""
-    options = {"limit_train_batches": 3, "val_check_interval": 1.0}  # of four batches
+    options: dict[str, Any] = {"limit_train_batches": 3, "val_check_interval": 1.0}  # of four batches
     whole = fit(workers, tmp_path, **options)
     assert len(set(whole)) == len(whole) == 18
     for name, batches in {"step1": 1, "step3": 3, "validation3": 3, "epoch3": 3, "step5": 5}.items():

@@ -196,10 +196,13 @@ class MattingDataModule(LightningDataModule):
         )
 
     def _position(self) -> tuple[int, int]:
-        """The epoch that a fit begins or goes on with, and how many of its batches are done already."""
+        """The epoch that a fit begins or goes on with, and how many of its batches are done already.
+
+        The samples of those batches are known if the batch size and the number of processes are what they were.
+        """
         if not self.trainer:
             return 0, 0
-        epochs = self.trainer.fit_loop.epoch_progress.current
+        epochs: Any = self.trainer.fit_loop.epoch_progress.current
         batches = self.trainer.fit_loop.epoch_loop.batch_progress
         if epochs.started == epochs.processed:
             return epochs.processed, 0
