@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# What setup.cfg says of shards and torchvision
+SHARDS := litdata boto3 botocore jmespath s3transfer
 WEIGHTS := sdnet-fast sdnet-fast-trimap
 TABLE ?= 5
 SCALE ?= mini
@@ -19,6 +21,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@echo "Installing into .venv (a minute or two; PyTorch is large) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps $(SHARDS)
 	@touch $(READY)
 
 fit: setup  ## Train a tiny SDNet on built-in portraits and score it (minutes on two cores)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningModule, Trainer
 from PIL import Image as Pillow
 from torch.utils.data import Dataset
 
@@ -296,3 +297,61 @@ def test_bytes_become_floats_as_if_converted_first():
     values = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     batch = MattingDataModule().on_after_batch_transfer({"alpha": values}, 0)
     assert torch.equal(batch["alpha"], values.float() / 255)
+
+
+class Recorder(LightningModule):
+    """Learns nothing, remembers its samples by the seeds they draw, and saves checkpoints at every turn."""
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.folder, self.seen = folder, list[int]()
+
+    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        self.seen += batch["seed"].tolist()
+        return self.weight.sum()
+
+    def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+        pass
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self._save("step")
+
+    def on_validation_end(self) -> None:
+        self._save("validation")
+
+    def on_train_epoch_end(self) -> None:
+        self._save("epoch")
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+    def _save(self, moment: str) -> None:
+        if self.folder:
+            self.trainer.save_checkpoint(self.folder / f"{moment}{self.global_step}.ckpt")
+
+
+def fit(workers: int, folder: Path | None = None, checkpoint: Path | None = None, **options: Any) -> list[int]:
+    module = Recorder(folder)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=3,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **options,
+    )
+    trainer.fit(module, datamodule=small(samples_per_epoch=8, workers=workers), ckpt_path=checkpoint)
+    return module.seen
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_resumed_run_takes_the_samples_that_come_next(tmp_path: Path, workers: int):
+    """From within an epoch, after its last step, after the validation at its end, and from the end itself."""
+    options: dict[str, Any] = {"limit_train_batches": 3, "val_check_interval": 1.0}  # of four batches
+    whole = fit(workers, tmp_path, **options)
+    assert len(set(whole)) == len(whole) == 18
+    for name, batches in {"step1": 1, "step3": 3, "validation3": 3, "epoch3": 3, "step5": 5}.items():
+        assert fit(workers, None, tmp_path / f"{name}.ckpt", **options) == whole[2 * batches :], name

@@ -88,7 +88,9 @@ def test_the_saved_config_runs_again_to_the_same_scores(trained: Path, tmp_path:
     assert contents(trained) == before  # nothing of the second run lands in the first one's directory
 
 
-@pytest.mark.parametrize("more", [[], ["--model.optimizer=muon", "--data.growing_sizes={1: 64, 2: 96}"]])
+@pytest.mark.parametrize(
+    "more", [[], ["--model.optimizer=muon", "--data.growing_sizes={1: 64, 2: 96}", "--data.workers=1"]]
+)
 def test_resuming_is_as_if_it_had_never_stopped(tiny_fit: Fit, tmp_path: Path, more: list[str]):
     # The warm-up makes the learning rate part of what must be restored. A constant schedule after it, since a cosine
     # depends on the planned length.

@@ -7,11 +7,13 @@ from typing import Any
 _HOME = {
     "AlphaBenchmark": "benchmarks",
     "BackgroundFolder": "sources.folders",
+    "BackgroundShards": "sources.shards",
     "CompositeBenchmark": "benchmarks",
     "CutoutFolder": "sources.folders",
     "MaskFolder": "sources.folders",
     "MattingDataModule": "datamodule",
     "PairFolder": "sources.folders",
+    "PairShards": "sources.shards",
     "PhotoBenchmark": "benchmarks",
     "ProceduralBackgrounds": "sources.procedural",
     "ProceduralPortraits": "sources.procedural",

@@ -153,7 +153,8 @@ class MattingDataModule(LightningDataModule):
         return self.size_in_epoch(number // self.samples)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        sampler = EpochSampler(self.samples, *self._rank())
+        epoch, batches = self._position()
+        sampler = EpochSampler(self.samples, *self._rank(), epoch, batches * self.batch_size)
         return self._loader(self.training, sampler, batch_size=self.batch_size, drop_last=True)
 
     def val_dataloader(self) -> list[DataLoader[dict[str, Tensor]]]:
@@ -193,6 +194,20 @@ class MattingDataModule(LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             **arguments,
         )
+
+    def _position(self) -> tuple[int, int]:
+        """The epoch that a fit begins or goes on with, and how many of its batches are done already.
+
+        The samples of those batches are known if the batch size and the number of processes are what they were.
+        """
+        if not self.trainer:
+            return 0, 0
+        epochs: Any = self.trainer.fit_loop.epoch_progress.current
+        batches = self.trainer.fit_loop.epoch_loop.batch_progress
+        if epochs.started == epochs.processed:
+            return epochs.processed, 0
+        # Saved within an epoch; behind its last batch Lightning goes on with the next one.
+        return (epochs.processed + 1, 0) if batches.is_last_batch else (epochs.processed, batches.current.processed)
 
     def _rank(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

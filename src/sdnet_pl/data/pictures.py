@@ -5,6 +5,7 @@ import os
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -45,6 +46,22 @@ class Header(NamedTuple):
     width: int
     mode: str
     has_alpha: bool
+
+
+class PackedPicture(BytesIO):
+    """A picture file in memory, as it lies in a shard.
+
+    Args:
+        data: its bytes.
+        name: what errors call it.
+    """
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def list_pictures(folder: str | Path) -> list[Path]:
@@ -112,7 +129,7 @@ def read_header(path: str | Path) -> Header:
         return Header(height, width, picture.mode, _has_alpha(picture))
 
 
-def read_rgb(path: str | Path) -> NDArray[np.uint8]:
+def read_rgb(path: str | Path | PackedPicture) -> NDArray[np.uint8]:
     """The first frame of a picture, upright by its EXIF orientation: uint8 ``[H, W, 3]``, RGB.
 
     Any pixel format is taken. Transparent parts are shown over white, as most viewers do; 16-bit values are brought
@@ -146,7 +163,7 @@ def read_rgba(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return np.asarray(color, np.uint8), np.asarray(alpha, np.uint8)
 
 
-def read_alpha(path: str | Path, equal_channels: bool = False) -> NDArray[np.uint8]:
+def read_alpha(path: str | Path | PackedPicture, equal_channels: bool = False) -> NDArray[np.uint8]:
     """An alpha saved as a picture of one channel (8 bit, 16 bit, 1 bit or a grey palette): uint8 ``[H, W]``, upright.
 
     Args:
@@ -184,7 +201,7 @@ def require_alpha(path: str | Path, has_alpha: bool) -> None:
         )
 
 
-def require_single_channel(path: str | Path, mode: str, has_alpha: bool) -> None:
+def require_single_channel(path: str | Path | PackedPicture, mode: str, has_alpha: bool) -> None:
     """Refuse an alpha with colour channels, equal or not, or with transparency of its own, by what its header says.
 
     Raises:
@@ -255,7 +272,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _readable(path: str | Path) -> Iterator[None]:
+def _readable(path: str | Path | PackedPicture) -> Iterator[None]:
     """Turn what decoders raise into one sentence."""
     try:
         yield
@@ -276,7 +293,7 @@ def _readable(path: str | Path) -> Iterator[None]:
         ) from error
 
 
-def _read_plain_jpeg(path: str | Path) -> NDArray[np.uint8] | None:
+def _read_plain_jpeg(path: str | Path | PackedPicture) -> NDArray[np.uint8] | None:
     """The pixels of an upright RGB JPEG by OpenCV: those of Pillow, which copies them three times more.
 
     None for any other file, and for one that ends early: Pillow says so. Other damage gives Pillow's pixels too, beside
@@ -286,7 +303,9 @@ def _read_plain_jpeg(path: str | Path) -> NDArray[np.uint8] | None:
         with Image.open(path) as picture:
             if picture.format != "JPEG" or picture.mode != "RGB" or _orientation(picture) != 1:
                 return None
-        data = np.fromfile(path, np.uint8)
+        data = (
+            np.frombuffer(path.getvalue(), np.uint8) if isinstance(path, PackedPicture) else np.fromfile(path, np.uint8)
+        )
     # OpenCV would fill up a truncated file with grey; a whole one ends in this marker.
     if data[-2:].tobytes() != b"\xff\xd9":
         return None
@@ -298,7 +317,7 @@ def _as_mode(picture: Image.Image, mode: str) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)  # which copies even what it need not convert
 
 
-def _decode(path: str | Path) -> Image.Image:
+def _decode(path: str | Path | PackedPicture) -> Image.Image:
     """The first frame, upright, at most 8 bits a channel."""
     with _readable(path):
         with Image.open(path) as picture:
@@ -308,7 +327,7 @@ def _decode(path: str | Path) -> Image.Image:
         return upright if method is None else upright.transpose(method)
 
 
-def _to_8_bit(picture: Image.Image, path: str | Path) -> Image.Image:
+def _to_8_bit(picture: Image.Image, path: str | Path | PackedPicture) -> Image.Image:
     """Grey of 16 bit to 8 bit, which Pillow's own conversion would clip; Pillow has scaled RGB of 16 bit itself."""
     if not picture.mode.startswith(("I", "F")):
         return picture
@@ -342,7 +361,7 @@ def _has_alpha(picture: Image.Image) -> bool:
     return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
 
 
-def _color_alpha(path: str | Path, found: str) -> InputError:
+def _color_alpha(path: str | Path | PackedPicture, found: str) -> InputError:
     return InputError(
         f"{path} has {found}, and an alpha has exactly one channel; save it as a single-channel (greyscale) picture."
     )

@@ -1,6 +1,7 @@
 """The training set: numbered samples, each a pure function of the seed and its number."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import cv2
@@ -162,14 +163,27 @@ class EpochSampler(DistributedSampler[int]):
     """Sample numbers of one epoch: epoch e takes the numbers from e · n to (e + 1) · n − 1, dealt out to the processes.
 
     A DistributedSampler, because Lightning then leaves the dealing to it and tells it the epoch.
+
+    Args:
+        samples_per_epoch: n, over all processes.
+        rank: This process.
+        world_size: How many processes there are.
+        epoch: Where to begin. Lightning says it too late: the loader's processes have begun to fetch by then.
+        done: Samples of that epoch that this process has had already and that are left out. The length counts them, as
+            Lightning does when it goes on in the middle of an epoch.
     """
 
-    def __init__(self, samples_per_epoch: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self, samples_per_epoch: int, rank: int = 0, world_size: int = 1, epoch: int = 0, done: int = 0
+    ) -> None:
         super().__init__(range(samples_per_epoch), num_replicas=world_size, rank=rank, shuffle=False, drop_last=True)  # type: ignore[arg-type]
+        self.epoch = epoch
+        self._begun, self._done = epoch, done
 
     def __iter__(self) -> Iterator[int]:
         first = self.epoch * len(self.dataset)  # type: ignore[arg-type]
-        return (first + i for i in super().__iter__())
+        done = self._done if self.epoch == self._begun else 0
+        return (first + i for i in islice(super().__iter__(), done, None))
 
 
 class EvaluationSampler(DistributedSampler[int]):

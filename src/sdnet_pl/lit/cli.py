@@ -225,6 +225,7 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> No
     for expected in (
         "Checkpoint directory .* exists and is not empty",  # the run's config is there first
         r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own affair
+        "You're resuming from a checkpoint that ended before the epoch ended",  # the sampler goes on where it ended
         "The dirpath has changed",  # every command writes into a directory of its own
         "Be aware that when using `ckpt_path`, callbacks",  # evaluation needs none of those that trained
         "You're using the WeightAveraging callback, but loading",  # evaluation loads the averaged weights, as it should

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdnet_pl.data.prepare import backgrounds, foregrounds, photos
-from sdnet_pl.data.prepare.base import Dataset, Found, Sample, read_names
+from sdnet_pl.data.prepare.base import Dataset, Found, read_names
 from sdnet_pl.errors import InputError
 
 if TYPE_CHECKING:
     from sdnet_pl.data.prepare.manifest import Journal
-    from sdnet_pl.data.prepare.samples import Record
+    from sdnet_pl.data.prepare.samples import Record, Unit
 
 DATASETS: dict[str, Dataset] = {
     "adobe": foregrounds.ADOBE,
@@ -75,6 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--skip-bad", action="store_true", help="complete the data set without the pictures that cannot be used"
     )
     parser.add_argument(
+        "--shards",
+        action="store_true",
+        help="pack training pictures and backgrounds into litdata shards, for sets in object storage or of very many "
+        "files",
+    )
+    parser.add_argument(
         "--verify", type=Path, metavar="DST", help="compare a prepared data set with its manifest, and do nothing else"
     )
 
@@ -117,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
         "archive_sha256": archive,
         "max_side": args.max_side,
         "split_sha256": [sha256(file) for file in args.split],
+        "shards": args.shards or None,  # as in the manifests of before there were any
     }
     journal = Journal(destination, header)
     if journal.complete:
@@ -145,26 +152,32 @@ def _prepare(args: argparse.Namespace, found: Found, root: Path, journal: "Journ
     from tqdm import tqdm
 
     from sdnet_pl.data.prepare.manifest import extra_files
-    from sdnet_pl.data.prepare.samples import describe
+    from sdnet_pl.data.prepare.samples import Unit, describe
+    from sdnet_pl.data.prepare.shards import INDEX, pack, write_index
 
     dataset, destination = DATASETS[args.name], args.destination
-    checked = tqdm(found.samples, desc="Checking what is done", unit="picture", disable=not journal.done)
-    todo = [sample for sample in checked if not journal.is_done(sample.key, root)]
-    bad = {}
-    total, workers = len(found.samples), args.workers or _cores()
+    units = pack(found.samples) if args.shards else [Unit(sample.key, (sample,)) for sample in found.samples]
+    checked = tqdm(units, desc="Checking what is done", unit="file", disable=not journal.done)
+    todo = [unit for unit in checked if not journal.is_done(unit.key, root, unit.sources)]
+    bad: list[str] = []
+    failed = set()
+    total, left, workers = len(found.samples), sum(len(unit.samples) for unit in todo), args.workers or _cores()
     with (
-        tqdm(total=total, initial=total - len(todo), desc="Preparing", unit="picture") as bar,
-        closing(_outcomes(todo, root, destination, args.max_side, workers)) as outcomes,
+        tqdm(total=total, initial=total - left, desc="Preparing", unit="picture") as bar,
+        closing(_outcomes(todo, root, args, workers)) as outcomes,
     ):
-        for sample, outcome in outcomes:
-            if isinstance(outcome, str):
-                bad[sample.key] = outcome
+        for unit, (record, reasons) in outcomes:
+            bad += reasons
+            if record is None:
+                failed.add(unit.key)
             else:
-                journal.add(sample.key, outcome)
-            bar.update()
-    good = [sample for sample in found.samples if sample.key not in bad]
-    problems = found.problems + sorted(bad.values())
-    written = {name for sample in good for name in journal.done[sample.key]["files"]}
+                journal.add(unit.key, record)
+            bar.update(len(unit.samples))
+    good = [unit for unit in units if unit.key not in failed]
+    problems = found.problems + sorted(bad)
+    packed = {unit.samples[0].folder: unit.samples[0].kind for unit in good if unit.shard}
+    written = {name for unit in good for name in journal.done[unit.key]["files"]}
+    written |= {f"{folder}/{INDEX}" for folder in packed}
     extra = [f"{destination / name} belongs to no picture; remove it." for name in extra_files(destination, written)]
     for problem in problems + extra:
         print(problem, file=sys.stderr)
@@ -177,30 +190,40 @@ def _prepare(args: argparse.Namespace, found: Found, root: Path, journal: "Journ
         return False
     sources = {name: describe(root / name) for name in found.lists}
     more = {"homepage": dataset.homepage, "licence": dataset.licence, "left_out": problems}
-    journal.finish((sample.key for sample in good), sources, more)
-    counts = Counter(sample.folder for sample in good)
+    keys = [unit.key for unit in good]
+    for folder, kind in packed.items():
+        shards = [destination / unit.key for unit in good if unit.shard and unit.samples[0].folder == folder]
+        keys.append(f"{folder}/{INDEX}")
+        journal.add(keys[-1], {"sources": {}, "files": {keys[-1]: write_index(destination / folder, shards, kind)}})
+    journal.finish(keys, sources, more)
+    counts = Counter(
+        sample.folder
+        for unit in good
+        for sample in unit.samples
+        if journal.done[unit.key]["sources"].keys() >= set(sample.sources.values())
+    )
     print(f"{destination}: {', '.join(f'{count} in {folder}/' for folder, count in sorted(counts.items()))}")
     return True
 
 
 def _outcomes(
-    samples: list[Sample], root: Path, destination: Path, max_side: int, workers: int
-) -> "Generator[tuple[Sample, Record | str]]":
-    """Each sample with what was written of it, or why nothing was; in the order in which they are done."""
+    units: "list[Unit]", root: Path, args: argparse.Namespace, workers: int
+) -> "Generator[tuple[Unit, tuple[Record | None, list[str]]]]":
+    """Each unit with what was written of it, and what in it cannot be used; in the order in which they are done."""
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    from sdnet_pl.data.prepare.samples import start_worker, write_sample
+    from sdnet_pl.data.prepare.samples import start_worker, write_unit
 
-    workers = min(workers, len(samples))
+    workers, options = min(workers, len(units)), (root, args.destination, args.max_side, args.skip_bad)
     if workers <= 1:
-        yield from ((sample, write_sample(sample, root, destination, max_side)) for sample in samples)
+        yield from ((unit, write_unit(unit, *options)) for unit in units)
         return
     # Forked, OpenCV's threads would be missing in the children.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), start_worker)
     try:
-        futures = {pool.submit(write_sample, sample, root, destination, max_side): sample for sample in samples}
+        futures = {pool.submit(write_unit, unit, *options): unit for unit in units}
         for future in as_completed(futures):
             yield futures.pop(future), future.result()
     except BrokenProcessPool:
@@ -232,6 +255,10 @@ def _check(args: argparse.Namespace) -> None:
     if args.split and not DATASETS[args.name].split:
         taking = ", ".join(name for name, dataset in DATASETS.items() if dataset.split)
         raise InputError(f"{args.name} takes no --split, all of it is used; leave it out (it is for {taking}).")
+    if args.shards:
+        from sdnet_pl.data.sources.shards import import_litdata
+
+        import_litdata()
 
 
 def _verify(folder: Path) -> int:

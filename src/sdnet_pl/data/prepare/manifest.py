@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -70,13 +70,18 @@ class Journal:
         assert self._stream
         self._stream.close()
 
-    def is_done(self, key: str, root: Path) -> bool:
-        """Whether a sample is done, and neither its sources below ``root`` nor its files were touched since."""
+    def is_done(self, key: str, root: Path, sources: Set[str]) -> bool:
+        """Whether a sample or shard is done of these sources, and neither they below ``root`` nor its files were
+        touched since."""
         record = self.done.get(key, {})
-        return bool(record) and all(
-            (folder / name).is_file() and describe(folder / name) == entry
-            for folder, entries in ((root, record["sources"]), (self.destination, record["files"]))
-            for name, entry in entries.items()
+        return (
+            bool(record)
+            and record["sources"].keys() == sources
+            and all(
+                (folder / name).is_file() and describe(folder / name) == entry
+                for folder, entries in ((root, record["sources"]), (self.destination, record["files"]))
+                for name, entry in entries.items()
+            )
         )
 
     def add(self, key: str, record: Record) -> None:
