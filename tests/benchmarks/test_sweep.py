@@ -132,7 +132,7 @@ def test_a_sweep_file_that_cannot_be_run_is_explained(tmp_path: Path, monkeypatc
 def test_a_sweep_runs_once_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = small(tmp_path, "grid", **{"model.distillation": {"values": ["dense"]}})
     monkeypatch.setattr(sweep, "run_trial", lambda *_: sweep.run_sweep(file, tmp_path / "runs", 20))
-    with pytest.raises(InputError, match="belongs to a sweep that runs"):
+    with pytest.raises(InputError, match="belongs to a sweep that is running"):
         sweep.run_sweep(file, tmp_path / "runs", 20)
 
 
