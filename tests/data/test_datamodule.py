@@ -324,6 +324,8 @@ class Recorder(LightningModule):
         self._save("epoch")
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        # As schedules do; Lightning sets the loader up for it, before it has restored where the run was.
+        assert self.trainer.estimated_stepping_batches
         return torch.optim.SGD(self.parameters(), 0.1)
 
     def _save(self, moment: str) -> None:

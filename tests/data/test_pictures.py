@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from sdnet_pl.data.pictures import (
     IMAGE_SUFFIXES,
+    PackedPicture,
     atomic_write,
     list_pictures,
     read_alpha,
@@ -196,6 +197,7 @@ def test_photos_are_upright(tmp_path, rgb, orientation, suffix):
     exif[0x0112] = orientation
     Image.fromarray(stored(rgb, orientation).copy()).save(path, exif=exif, quality=95)
     assert np.abs(read_rgb(path).astype(int) - rgb).mean() < 4
+    np.testing.assert_array_equal(read_rgb(PackedPicture(path.read_bytes(), "photo")), read_rgb(path))
     assert read_header(path)[:2] == (HEIGHT, WIDTH)
 
 

@@ -17,7 +17,7 @@ from sdnet_pl.data.composition import Degradation, composite
 from sdnet_pl.data.pictures import list_pictures, picture_name, read_rgb
 from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource, PhotoSource
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
-from sdnet_pl.data.training import CompositionDataset, EpochSampler, EvaluationSampler
+from sdnet_pl.data.training import CompositionDataset, EpochLoader, EpochSampler, EvaluationSampler
 from sdnet_pl.errors import InputError
 
 SIZE_MULTIPLE = 32
@@ -153,9 +153,8 @@ class MattingDataModule(LightningDataModule):
         return self.size_in_epoch(number // self.samples)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        epoch, batches = self._position()
-        sampler = EpochSampler(self.samples, *self._rank(), epoch, batches * self.batch_size)
-        return self._loader(self.training, sampler, batch_size=self.batch_size, drop_last=True)
+        sampler = EpochSampler(self.samples, *self._rank(), self._done)
+        return self._loader(self.training, sampler, EpochLoader, batch_size=self.batch_size, drop_last=True)
 
     def val_dataloader(self) -> list[DataLoader[dict[str, Tensor]]]:
         return [self._evaluation_loader(benchmark) for benchmark in self.validation.values()]
@@ -184,8 +183,10 @@ class MattingDataModule(LightningDataModule):
         # One picture at a time: they differ in size, and a score must not depend on padding.
         return self._loader(benchmark, EvaluationSampler(len(benchmark), *self._rank()), batch_size=1)
 
-    def _loader(self, dataset: Dataset[Any], sampler: Any, **arguments: Any) -> DataLoader[Any]:
-        return DataLoader(
+    def _loader(
+        self, dataset: Dataset[Any], sampler: Any, kind: type[DataLoader[Any]] = DataLoader, **arguments: Any
+    ) -> DataLoader[Any]:
+        return kind(
             dataset,
             sampler=sampler,
             num_workers=self.workers,
@@ -195,19 +196,12 @@ class MattingDataModule(LightningDataModule):
             **arguments,
         )
 
-    def _position(self) -> tuple[int, int]:
-        """The epoch that a fit begins or goes on with, and how many of its batches are done already.
+    def _done(self) -> int:
+        """Samples of the epoch that this process has trained on before the run was resumed.
 
-        The samples of those batches are known if the batch size and the number of processes are what they were.
+        They are those if the batch size and the number of processes are what they were.
         """
-        if not self.trainer:
-            return 0, 0
-        epochs: Any = self.trainer.fit_loop.epoch_progress.current
-        batches = self.trainer.fit_loop.epoch_loop.batch_progress
-        if epochs.started == epochs.processed:
-            return epochs.processed, 0
-        # Saved within an epoch; behind its last batch Lightning goes on with the next one.
-        return (epochs.processed + 1, 0) if batches.is_last_batch else (epochs.processed, batches.current.processed)
+        return self.trainer.fit_loop.epoch_loop.batch_progress.current.ready * self.batch_size if self.trainer else 0
 
     def _rank(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

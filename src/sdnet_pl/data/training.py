@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from sdnet_pl.data.augment import Augmentation, random_object, random_tone
 from sdnet_pl.data.composition import hide_behind, merge_foregrounds
@@ -168,22 +168,30 @@ class EpochSampler(DistributedSampler[int]):
         samples_per_epoch: n, over all processes.
         rank: This process.
         world_size: How many processes there are.
-        epoch: Where to begin. Lightning says it too late: the loader's processes have begun to fetch by then.
-        done: Samples of that epoch that this process has had already and that are left out. The length counts them, as
-            Lightning does when it goes on in the middle of an epoch.
+        done: How many samples of the epoch this process has had already, asked whenever an epoch begins; they are left
+            out. The length counts them, as Lightning does when it goes on in the middle of an epoch.
     """
 
     def __init__(
-        self, samples_per_epoch: int, rank: int = 0, world_size: int = 1, epoch: int = 0, done: int = 0
+        self, samples_per_epoch: int, rank: int = 0, world_size: int = 1, done: Callable[[], int] = int
     ) -> None:
         super().__init__(range(samples_per_epoch), num_replicas=world_size, rank=rank, shuffle=False, drop_last=True)  # type: ignore[arg-type]
-        self.epoch = epoch
-        self._begun, self._done = epoch, done
+        self.done = done
 
     def __iter__(self) -> Iterator[int]:
         first = self.epoch * len(self.dataset)  # type: ignore[arg-type]
-        done = self._done if self.epoch == self._begun else 0
-        return (first + i for i in islice(super().__iter__(), done, None))
+        return (first + i for i in islice(super().__iter__(), self.done(), None))
+
+
+class EpochLoader(DataLoader[dict[str, Tensor]]):
+    """Begins an epoch when its first batch is asked for.
+
+    Lightning takes the iterator before it has restored where a run was, and tells the sampler the epoch later still.
+    The processes of an ordinary loader begin to fetch at once, and a resumed run would get samples of epoch 0.
+    """
+
+    def __iter__(self) -> Any:
+        yield from super().__iter__()
 
 
 class EvaluationSampler(DistributedSampler[int]):

@@ -3,12 +3,12 @@
 Training draws pictures at random, each by its number, and so do these sources: an order by shards would mix pictures
 less, and could neither be dealt out to any number of processes nor gone on with in its middle. It costs this:
 
-* In a folder, on a network's disk too, a picture is a part of a file that is mapped into memory: as much is read as of
-  a file of its own, without the directories of millions of files.
-* From object storage, every picture drawn is fetched by two requests for a range of bytes, its place in the shard and
-  itself. Nothing but the index is kept on the local disk, so a set may be of any size, and a shard is never fetched for
-  one picture; but an epoch fetches every picture that it draws anew. The requests' delay is hidden by loader processes:
-  set ``data.workers`` by it. Where a disk can hold the set, copy it there.
+* In a folder, on a network's disk too, a picture is a part of a file that is mapped into memory: nothing is copied or
+  read ahead to the shard's end, and there are no directories of millions of files.
+* From object storage (``s3://``, ``gs://``, ``r2://``; of others litdata may fetch whole shards), every picture is
+  fetched when it is drawn, by two requests for a range of bytes. Nothing but the index is kept on the local disk,
+  so a set may be of any size; but an epoch fetches every picture that it draws anew. Loader processes hide the
+  requests' delay: set ``data.workers`` by it. Where a disk can hold the set, copy it there.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class PairShards(ForegroundSource):
 
     Args:
         path: the folder that holds ``index.json``, as ``sdnet-pl prepare --shards`` writes it (``DST/train``), or the
-            URL of its copy: ``s3://``, ``gs://`` or another that litdata reads.
+            URL of its copy in object storage.
 
     Raises:
         InputError: there is no index, it is of other pictures, or litdata is not installed. A picture that does not
