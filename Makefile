@@ -49,11 +49,11 @@ reproduce: setup  ## A table of the paper: make reproduce TABLE=5 SCALE=mini (st
 	$(BIN)/python -m benchmarks.reproduce --table $(TABLE) --scale $(SCALE) $(ARGS)
 
 notebooks: setup  ## Run the notebooks on built-in data (minutes) into runs/notebooks, as .ipynb and .html
-	$(BIN)/jupyter nbconvert --execute --to notebook --output-dir runs/notebooks notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --execute --ExecutePreprocessor.timeout=900 --to notebook --output-dir runs/notebooks notebooks/*.ipynb
 	$(BIN)/jupyter nbconvert --to html runs/notebooks/*.ipynb
 
 decoder-page: setup  ## Write docs/decoder.md anew, from the notebook decoder_outputs and the weights that ship
-	$(BIN)/jupyter nbconvert --execute --to notebook --output-dir runs/notebooks notebooks/decoder_outputs.ipynb
+	$(BIN)/jupyter nbconvert --execute --ExecutePreprocessor.timeout=900 --to notebook --output-dir runs/notebooks notebooks/decoder_outputs.ipynb
 	rm -rf docs/images/decoder
 	$(BIN)/jupyter nbconvert --to markdown --no-input --TagRemovePreprocessor.remove_cell_tags="['training', 'interactive']" \
 		--NbConvertApp.output_files_dir=images/decoder --output-dir docs --output decoder \

@@ -1,6 +1,8 @@
 """What notebooks show is what the network made and what the runs logged."""
 
+import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from PIL import Image
 
 from sdnet_pl.cli import main
@@ -28,6 +31,7 @@ from sdnet_pl.explore import (
     look,
     pictures_figure,
     scores,
+    sliders,
     squeeze_figure,
     squeeze_summary,
     squeeze_weights,
@@ -337,6 +341,26 @@ def test_a_frame_as_a_table():
         r"| a\|b | 0.988 | 2 |",
         "| c | nan | 3 |",
     ]
+
+
+def test_sliders_draw_what_they_say(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def draw(number: int, level: int) -> Figure:
+        asked.append((number, level))
+        return pictures_figure({f"{number} {level}": np.full((8, 8), 20 * number, np.uint8)})
+
+    box = sliders(draw, number=(0, 9), level=(2, 4))
+    number, level, picture = box.children
+    before = picture.value
+    number.value = 7
+    level.value = 3
+    assert asked == [(0, 2), (7, 2), (7, 3)]
+    assert Image.open(BytesIO(picture.value)).format == "PNG"
+    assert picture.value != before
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)  # as where it is not installed
+    assert isinstance(sliders(draw, number=(4, 9), level=(2, 4)), Figure)
+    assert asked[-1] == (4, 2)
 
 
 @pytest.fixture

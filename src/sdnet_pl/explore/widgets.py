@@ -1,10 +1,11 @@
 """What notebooks show beside figures: sliders where they are open, and tables that read well as text too."""
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import pandas as pd
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from sdnet_pl.reporting.tables import to_markdown
@@ -18,21 +19,28 @@ def sliders(draw: Callable[..., Figure], **ranges: tuple[int, int]) -> Any:
         ranges: First and last value of each.
 
     Returns:
-        The widget, or the figure.
+        The sliders with their picture below, or the figure.
     """
-
-    def shown(**values: int) -> None:
-        display(draw(**values))
-
     try:
-        from ipywidgets import IntSlider, interactive
+        from ipywidgets import Image, IntSlider, VBox
     except ImportError:
         return draw(**{name: first for name, (first, _) in ranges.items()})
-    bars = {
-        name: IntSlider(min=first, max=last, value=first, continuous_update=False)
+    bars = [
+        IntSlider(min=first, max=last, value=first, description=name, continuous_update=False)
         for name, (first, last) in ranges.items()
-    }
-    return interactive(shown, **bars)
+    ]
+    # No Output widget: a notebook that runs without a browser may wait for its messages for ever.
+    picture = Image(format="png")
+
+    def draw_again(change: Any = None) -> None:
+        stream = BytesIO()
+        draw(**{bar.description: bar.value for bar in bars}).savefig(stream, format="png")
+        picture.value = stream.getvalue()
+
+    for bar in bars:
+        bar.observe(draw_again, names="value")
+    draw_again()
+    return VBox([*bars, picture])
 
 
 def table(frame: pd.DataFrame) -> Markdown:
