@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from sdnet_pl.cli import main
-from sdnet_pl.data.pictures import read_rgb, write_png
+from sdnet_pl.data.pictures import read_alpha, read_rgb, write_png
 from sdnet_pl.errors import InputError
 from sdnet_pl.explore import (
     branches_figure,
@@ -37,11 +37,15 @@ from sdnet_pl.explore import (
     squeeze_weights,
     table,
 )
+from sdnet_pl.explore.command import SIDE
 from sdnet_pl.explore.measures import full_size_maps
 from sdnet_pl.inference import load_weights
 from sdnet_pl.losses.functional import cosine_distillation_loss
 from sdnet_pl.nn import SDNet, create_model
-from sdnet_pl.reporting.panels import error_map, to_array
+from sdnet_pl.reporting.panels import error_map, panel_figure, to_array
+from sdnet_pl.reporting.paper import read_paper
+from sdnet_pl.reporting.runs import find_results
+from sdnet_pl.reporting.tradeoff import tradeoff_figure, tradeoff_lines
 
 VIEWS = [f"ampa.{i}.views.{view}" for i in (2, 3, 4) for view in ("depthwise", "atrous", "asymmetric")]
 GATES = [f"ampa.{i}.attention.gate" for i in (2, 3, 4)]
@@ -333,6 +337,19 @@ def test_the_cosines_of_a_training_are_drawn_though_it_taught_nothing(trained: P
         cosine_figure({"old": tmp_path / "old"})
 
 
+def test_figure_1_shows_runs_on_another_benchmark_and_says_so(trained: Path):
+    paper, (results, _) = read_paper(), find_results([trained])
+    assert not any(line for panel in tradeoff_lines(paper, results)[0].values() for line in panel.values())
+    lines, left = tradeoff_lines(paper, results, "held_out")
+    assert not left
+    for axis in tradeoff_figure(paper, lines).axes:
+        _, labels = axis.get_legend_handles_labels()
+        assert "measured MAD×1000 (whole image) on held_out, ± standard deviation" in labels
+        assert axis.get_xlim()[0] < 0.5  # sdnet-tiny has 0.55 M parameters
+    for axis in tradeoff_figure(paper, tradeoff_lines(paper, [])[0]).axes:
+        assert axis.get_xlim() == (1, 160)
+
+
 def test_a_frame_as_a_table():
     frame = pd.DataFrame({"cosine": [0.98765, float("nan")], "runs": [2, 3]}, index=pd.Index(["a|b", "c"], name="map"))
     assert table(frame).data.splitlines() == [
@@ -375,13 +392,13 @@ def photo(tmp_path: Path) -> Path:
 def test_the_command_draws_a_panel(photo: Path, tmp_path: Path):
     panel = tmp_path / "new" / "panel.png"
     assert main(["explore", str(photo), "-o", str(panel)]) == 0
-    plain = read_rgb(panel)
-    assert main(["explore", str(photo), "--alpha", str(tmp_path / "alpha.png"), "-o", str(panel), "--overwrite"]) == 0
-    with_errors = read_rgb(panel)
-    assert with_errors.shape[1] > plain.shape[1]  # two columns more
-    # The panel holds the photo: its mean colours, to a resampling's precision.
-    first = plain[-200:-100, 50:300].reshape(-1, 3).std(axis=0)
-    assert (first > 5).all()
+    network, size = load_weights()
+    seen = look(network, read_rgb(photo), size)
+    assert np.array_equal(read_rgb(panel), to_array(panel_figure([seen.row], side=SIDE)))
+    alpha = tmp_path / "alpha.png"
+    assert main(["explore", str(photo), "--alpha", str(alpha), "-o", str(panel), "--overwrite"]) == 0
+    seen = look(network, read_rgb(photo), size, read_alpha(alpha))
+    assert np.array_equal(read_rgb(panel), to_array(panel_figure([seen.row], side=SIDE)))
 
 
 def test_the_command_takes_a_runs_checkpoint(photo: Path, trained: Path, tmp_path: Path):
