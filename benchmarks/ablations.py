@@ -161,9 +161,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = scores(args.root, args.seeds)
     if args.output:
         here = {(line["trained as"], str(line["seed"])) for line in lines}
-        kept = [line for line in _lines(args.output / "scores.csv") if (line["trained as"], line["seed"]) not in here]
+        for line in _lines(args.output / "scores.csv"):
+            if (line["trained as"], line["seed"]) not in here:
+                lines.append({**line})
         order = list(ROWS)
-        lines = sorted([*kept, *lines], key=lambda line: (order.index(str(line["trained as"])), int(line["seed"])))
+        lines.sort(key=lambda line: (order.index(str(line["trained as"])), int(line["seed"])))
     text = to_markdown(table(lines))
     print(text)
     if args.output:
