@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from sdnet_pl.data import compose
 from sdnet_pl.data.prepare import command as prepare
 from sdnet_pl.errors import InputError
 from sdnet_pl.explore import command as explore
@@ -23,6 +24,7 @@ OTHER_COMMANDS = {
     "export": (export, "write a trained network as an ONNX file, checked against PyTorch"),
     "explore": (explore, "show what a network makes of a photo, side outputs and all, in one picture"),
     "prepare": (prepare, "turn a public data set as downloaded into one that trains and scores fast"),
+    "compose": (compose, "write a benchmark's composites, alphas and trimaps, to run another method on"),
     "evaluate": (evaluate, "score the alphas of any method, saved as pictures"),
     "info": (info, "list the networks with their parameters, sizes and work (Table 4)"),
     "report": (report, "print a table of the paper with the scores of runs beside it"),

@@ -48,7 +48,12 @@ class Benchmark(Dataset[dict[str, Tensor]], ABC):
     @cached_property
     def hash(self) -> str:
         """Twelve hexadecimal digits that stand beside every score: two scores compare only where they agree."""
-        return hashlib.sha256(json.dumps(self.description, sort_keys=True).encode()).hexdigest()[:12]
+        return hash_of(self.description)
+
+
+def hash_of(description: dict[str, Any]) -> str:
+    """The hash of a benchmark from its description, which may have gone through yaml."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass

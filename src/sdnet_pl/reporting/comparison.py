@@ -124,7 +124,8 @@ def score_table(
     if len(hashes) > 1:
         notes.append(
             f"The measured rows have different benchmark hashes ({', '.join(hashes)}): compare only where they agree. "
-            "Those of runs cover foregrounds and backgrounds, those of `evaluate` alphas: the two never agree."
+            "Those of runs cover foregrounds and backgrounds, those of `evaluate` alphas: the two agree only where it "
+            "scored what `sdnet-pl compose` wrote."
         )
     about = [
         f"{table.rows[index].name}: {_about(line, group, paper.training)}"

@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--method", metavar="NAME", help="what made the predictions (default: the name of their folder)"
     )
     parser.add_argument(
-        "--benchmark", metavar="NAME", help="what the alphas are, such as ppm-100 (default: the name of their folder)"
+        "--benchmark",
+        metavar="NAME",
+        help="what the alphas are, such as ppm-100 (default: as `compose` called them, or the name of their folder)",
     )
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: half the cores, at most 8)")
     parser.add_argument(
@@ -76,9 +78,8 @@ def run(args: argparse.Namespace) -> int:
     if args.trimap and args.region == "whole":
         raise InputError("--region whole scores every pixel, with or without --trimap; leave one of the two out.")
     method = args.method or args.pred.resolve().name
-    benchmark = args.benchmark or args.alpha.resolve().name
-    if Path(benchmark).name != benchmark:
-        raise InputError(f"--benchmark {benchmark!r} also names a file; give a name without slashes.")
+    if args.benchmark and Path(args.benchmark).name != args.benchmark:
+        raise InputError(f"--benchmark {args.benchmark!r} also names a file; give a name without slashes.")
     if args.pred.resolve() == args.alpha.resolve():
         raise InputError(f"{args.pred} is the folder of the true alphas itself; give the predictions to --pred.")
     if args.output and (args.output / "metrics.csv").exists():
@@ -87,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
     import yaml
 
+    from sdnet_pl.data.composed import find_composed
     from sdnet_pl.data.pictures import atomic_write
     from sdnet_pl.reporting.folder_scores import FolderScores, folder_hash
     from sdnet_pl.reporting.tables import CONSTANT, NETWORK, image_rows, score_rows, to_csv, to_markdown
@@ -96,9 +98,17 @@ def run(args: argparse.Namespace) -> int:
     regions = [args.region] if args.region else list(REGIONS) if args.trimap else ["whole"]
     workers = min(8, (os.cpu_count() or 1) // 2) if args.workers is None else args.workers
     each, total, description = FolderScores(files, regions).score_all(workers)
-    found = folder_hash(description)
+    trimaps = description["rules"].get("trimap")
+    composed = find_composed(args.alpha)
+    benchmark = args.benchmark or (composed.file.stem if composed else args.alpha.resolve().name)
+    # By its pixels this is what a run was scored on, so that both have one hash and compare.
+    same = composed and trimaps in (None, "given") and composed.lists(description["pictures"], trimaps == "given")
+    if composed and same:
+        found, description = composed.hash, composed.description
+    else:
+        found = folder_hash(description)
     rows = score_rows({benchmark: total}, {benchmark: found}, method)
-    text = f"{to_markdown(rows)}\n{_explain(found, len(files), description['rules'])}\n"
+    text = f"{to_markdown(rows)}\n{_explain(found, len(files), trimaps, composed and composed.file, bool(same))}\n"
     print(text, end="")
     if args.output:
         written = {
@@ -180,15 +190,26 @@ def _some(texts: Collection[str]) -> str:
     return ", ".join(list(texts)[:SHOWN]) + more
 
 
-def _explain(found: str, count: int, rules: Mapping[str, str]) -> str:
+def _explain(found: str, count: int, trimaps: str | None, composed: Path | None, same: bool) -> str:
     lines = [f"Means over {count} pictures, predictions as they are in their files."]
-    if rules.get("trimap") == "given":
+    if trimaps == "given":
         lines.append("The unknown region is that of the trimaps given.")
-    elif "trimap" in rules:
+    elif trimaps:
         lines.append(
-            f"No trimaps were given: the unknown region is that of the fixed evaluation trimap, an {rules['trimap']} "
+            f"No trimaps were given: the unknown region is that of the fixed evaluation trimap, an {trimaps} "
             "around the edge of each alpha."
         )
-    covered = "alphas and trimaps" if rules.get("trimap") == "given" else "alphas"
+    covered = "alphas and trimaps" if trimaps == "given" else "alphas"
+    if same:
+        lines.append(
+            f"The benchmark hash {found} is that of runs of `sdnet-pl test`: the {covered} are those that `sdnet-pl "
+            "compose` wrote, and the predictions are taken to be of its pictures."
+        )
+        return "\n".join(lines)
     lines.append(f"The benchmark hash {found} covers the {covered}: two methods' scores compare only where it agrees.")
+    if composed:
+        lines.append(
+            f"It is not that of {composed}, whose pictures these are not, or not with its trimaps: scores of runs do "
+            "not compare. Give both folders as `sdnet-pl compose` wrote them."
+        )
     return "\n".join(lines)

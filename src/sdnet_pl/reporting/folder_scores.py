@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from sdnet_pl.data.composed import sha256_of_pixels
 from sdnet_pl.data.pictures import read_alpha
 from sdnet_pl.data.trimap import EVALUATION_KERNEL, evaluation_trimap
 from sdnet_pl.errors import InputError
@@ -72,18 +73,16 @@ class FolderScores(Dataset[PictureScores]):
     def __getitem__(self, index: int) -> PictureScores:
         files = self.files[self.names[index]]
         pred, alpha = read_alpha(files.pred), read_alpha(files.alpha)
-        digest = hashlib.sha256(f"{alpha.shape}".encode() + alpha.tobytes())
         trimap = None
         if "unknown" in self.regions:
             trimap = evaluation_trimap(alpha) if files.trimap is None else read_alpha(files.trimap)
-        if files.trimap is not None and trimap is not None:
-            digest.update(trimap.tobytes())
+        sha256 = sha256_of_pixels(alpha, None if files.trimap is None else trimap)
         try:
             levels = quantise(_batch(pred) / 255, _batch(alpha) / 255, None if trimap is None else _batch(trimap))
         except InputError as error:
             raise InputError(f"{files.trimap}: {error}") from error
         histogram = alpha_histogram(levels.target).numpy()
-        return PictureScores(image_scores(levels, self.scores)[:, 0].tolist(), histogram, digest.hexdigest())
+        return PictureScores(image_scores(levels, self.scores)[:, 0].tolist(), histogram, sha256)
 
     def score_all(self, workers: int = 0) -> tuple[dict[str, dict[str, float]], dict[str, float], dict[str, Any]]:
         """Scores every picture, behind a progress bar.
