@@ -14,8 +14,10 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from PIL import Image
 
+import sdnet_pl.explore
 from sdnet_pl.cli import main
 from sdnet_pl.data.pictures import read_rgb, write_png
+from sdnet_pl.data.trimap import evaluation_trimap
 from sdnet_pl.errors import InputError
 from sdnet_pl.explore import (
     branches_figure,
@@ -156,9 +158,36 @@ def test_a_look_is_taken_at_the_size_of_training_and_leaves_the_mode(model: SDNe
 def test_a_trimap_network_gets_the_evaluation_trimap():
     network = create_model("sdnet-tiny", trimap=True).eval()
     picture, alpha = drawn_portrait(3, 64)
-    assert look(network, picture, 64, alpha).alpha.shape == (1, 64, 64)
+    seen = look(network, picture, 64, alpha)
+    assert seen.alpha.shape == (1, 64, 64)
+    # As validation shows and scores it: what the trimap knows is right.
+    trimap = torch.from_numpy(evaluation_trimap(alpha))[None]
+    assert seen.target is not None
+    assert (trimap != 128).any()
+    assert torch.equal(seen.alpha[trimap != 128], seen.target[trimap != 128])
+    assert not torch.equal(seen.alpha, seen.target)
     with pytest.raises(InputError, match="needs a trimap"):
         look(network, picture, 64)
+
+
+def test_a_narrow_picture_is_refused_with_the_size_that_it_would_have(model: SDNet):
+    picture = np.zeros((40, 1200, 3), np.uint8)
+    with pytest.raises(InputError, match="at most 96 pixels, is 96x3, .* at least 32; give a larger size"):
+        look(model, picture, 96)
+    assert look(model, picture, 1200).alpha.shape == (1, 40, 1200)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch):
+    """Looking needs none of the extra."""
+    for name in ("pandas", "IPython"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ("looks", "measures", "widgets"):
+        monkeypatch.delitem(sys.modules, f"sdnet_pl.explore.{name}", raising=False)
+    with pytest.raises(InputError, match=r"details needs pandas; .*sdnet_pl\[notebooks\]"):
+        sdnet_pl.explore.details
+    with pytest.raises(InputError, match="table needs "):
+        sdnet_pl.explore.table
+    assert callable(sdnet_pl.explore.look)
 
 
 def test_another_pictures_alpha_is_refused(model: SDNet):
