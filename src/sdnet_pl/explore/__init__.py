@@ -11,8 +11,10 @@ from sdnet_pl.errors import InputError
 # Resolved on first use: the command line's help must not pay for importing torch.
 _HOME = {
     **dict.fromkeys(("Look", "capture", "composed", "drawn_portrait", "look"), "looks"),
-    **dict.fromkeys(("cosines", "details", "first_details", "squeeze_summary", "squeeze_weights"), "measures"),
-    **dict.fromkeys(("curves", "scores"), "runs"),
+    **dict.fromkeys(
+        ("cosine_summary", "cosines", "details", "first_details", "squeeze_summary", "squeeze_weights"), "measures"
+    ),
+    **dict.fromkeys(("cosine_curves", "curves", "last_cosines", "scores"), "runs"),
     **dict.fromkeys(
         ("branches_figure", "cosine_figure", "decoder_figure", "details_figure", "pictures_figure", "squeeze_figure"),
         "figures",
