@@ -57,6 +57,7 @@ def test_a_large_photo_is_reduced_with_its_maps(shape: tuple[int, int]):
     small = reduced(large, 64)
     longer = max(small.alpha.shape)
     assert longer == max(shape) if max(shape) < 128 else 64 <= longer <= 128
+    assert small.target is not None
     assert small.image.shape[1:] == small.alpha.shape[1:] == small.target.shape[1:]
     for i in (1, 4):  # a map still lies where its photo does
         drawn = panel_figure([small]).axes[4 + (i == 4)]
