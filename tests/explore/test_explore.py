@@ -14,13 +14,16 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from PIL import Image
 
+import sdnet_pl.explore
 from sdnet_pl.cli import main
 from sdnet_pl.data.pictures import read_alpha, read_rgb, write_png
+from sdnet_pl.data.trimap import evaluation_trimap
 from sdnet_pl.errors import InputError
 from sdnet_pl.explore import (
     branches_figure,
     capture,
     cosine_figure,
+    cosine_summary,
     cosines,
     curves,
     decoder_figure,
@@ -28,6 +31,7 @@ from sdnet_pl.explore import (
     details_figure,
     drawn_portrait,
     first_details,
+    last_cosines,
     look,
     pictures_figure,
     scores,
@@ -160,9 +164,36 @@ def test_a_look_is_taken_at_the_size_of_training_and_leaves_the_mode(model: SDNe
 def test_a_trimap_network_gets_the_evaluation_trimap():
     network = create_model("sdnet-tiny", trimap=True).eval()
     picture, alpha = drawn_portrait(3, 64)
-    assert look(network, picture, 64, alpha).alpha.shape == (1, 64, 64)
+    seen = look(network, picture, 64, alpha)
+    assert seen.alpha.shape == (1, 64, 64)
+    # As validation shows and scores it: what the trimap knows is right.
+    trimap = torch.from_numpy(evaluation_trimap(alpha))[None]
+    assert seen.target is not None
+    assert (trimap != 128).any()
+    assert torch.equal(seen.alpha[trimap != 128], seen.target[trimap != 128])
+    assert not torch.equal(seen.alpha, seen.target)
     with pytest.raises(InputError, match="needs a trimap"):
         look(network, picture, 64)
+
+
+def test_a_narrow_picture_is_refused_with_the_size_that_it_would_have(model: SDNet):
+    picture = np.zeros((40, 1200, 3), np.uint8)
+    with pytest.raises(InputError, match=r"at most 96 pixels, is 96x3, .* at least 32; give a larger size"):
+        look(model, picture, 96)
+    assert look(model, picture, 1200).alpha.shape == (1, 40, 1200)
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch):
+    """Looking needs none of the extra."""
+    for name in ("pandas", "IPython"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ("looks", "measures", "widgets"):
+        monkeypatch.delitem(sys.modules, f"sdnet_pl.explore.{name}", raising=False)
+    with pytest.raises(InputError, match=r"details needs pandas; .*sdnet_pl\[notebooks\]"):
+        assert sdnet_pl.explore.details
+    with pytest.raises(InputError, match="table needs "):
+        assert sdnet_pl.explore.table
+    assert callable(sdnet_pl.explore.look)
 
 
 def test_another_pictures_alpha_is_refused(model: SDNet):
@@ -189,6 +220,10 @@ def test_cosines_are_the_objectives(model: SDNet):
     assert list(found) == ["2 → 3", "2 → 4", "3 → 4"]
     loss = cosine_distillation_loss(seen.side_outputs[4][None], seen.side_outputs[2][None])
     assert found["2 → 4"] == pytest.approx(1 - float(loss))
+    other = cosines(decoder_look(model, 1))["2 → 4"]
+    both = sorted((found["2 → 4"], other))
+    summary = cosine_summary([seen, decoder_look(model, 1)])["2 → 4"]
+    assert summary.tolist() == pytest.approx([sum(both) / 2, *both])
 
 
 def test_details_of_the_true_alpha_are_right_and_of_nothing_are_not(model: SDNet):
@@ -330,6 +365,9 @@ def test_the_cosines_of_a_training_are_drawn_though_it_taught_nothing(trained: P
         assert len(values) == 4
         assert np.array_equal(axis.lines[0].get_ydata(), values)
         assert np.array_equal(axis.lines[0].get_xdata(), values.index)
+    mean = last_cosines({"plain": trained}, last=3).loc["plain"]
+    assert mean.index.tolist() == ["2 → 3", "2 → 4", "3 → 4"]
+    assert mean["2 → 4"] == pytest.approx(log["train/cosine_2_4"].dropna().iloc[1:].mean())
     old = tmp_path / "old/logs/version_0"
     old.mkdir(parents=True)
     (old / "metrics.csv").write_text("epoch,step,train/total\n0,0,1.5\n")

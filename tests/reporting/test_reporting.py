@@ -12,7 +12,15 @@ from lightning.pytorch.loggers import CSVLogger
 
 from sdnet_pl.metrics import BenchmarkMetrics
 from sdnet_pl.reporting.curves import curves_figure, read_series
-from sdnet_pl.reporting.panels import ERROR_COLORS, PanelRow, checkerboard, error_map, panel_figure, to_array
+from sdnet_pl.reporting.panels import (
+    ERROR_COLORS,
+    PanelRow,
+    checkerboard,
+    error_map,
+    panel_figure,
+    reduced,
+    to_array,
+)
 from sdnet_pl.reporting.tables import score_rows, to_csv, to_markdown
 
 COLUMNS = 9
@@ -35,6 +43,29 @@ def cell(figure, array: np.ndarray, line: int, column: int) -> np.ndarray:
     inner = array[int(height - box.y1) + 4 : int(height - box.y0) - 4, int(box.x0) + 4 : int(box.x1) - 4]
     assert inner.size > 3000
     return inner
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (70, 50), (321, 1280), (1290, 650)])
+def test_a_large_photo_is_reduced_with_its_maps(shape: tuple[int, int]):
+    """As a network gives them: side outputs are of the photo padded to multiples of 32."""
+    height, width = shape
+    padded = [-(-side // 32) * 32 for side in shape]
+    ramp = torch.linspace(0, 1, padded[0])[None, :, None].expand(1, *padded)
+    sides = {i: torch.nn.functional.avg_pool2d(ramp, 2**i) for i in (1, 4)}
+    photo = ramp[:, :height, :width]
+    large = PanelRow(photo.expand(3, -1, -1), photo, photo, sides)
+    small = reduced(large, 64)
+    longer = max(small.alpha.shape)
+    assert longer == max(shape) if max(shape) < 128 else 64 <= longer <= 128
+    assert small.target is not None
+    assert small.image.shape[1:] == small.alpha.shape[1:] == small.target.shape[1:]
+    for i in (1, 4):  # a map still lies where its photo does
+        drawn = panel_figure([small]).axes[4 + (i == 4)]
+        bottom = drawn.images[0].get_extent()[2]
+        for y in (0.2, 0.9):
+            row = int(y * small.alpha.shape[1] / bottom * small.side_outputs[i].shape[1])
+            assert float(small.side_outputs[i][0, row, 0]) == pytest.approx(y * height / padded[0], abs=0.14)
+    assert reduced(large._replace(target=None), 64).target is None
 
 
 @pytest.mark.parametrize("lines", [1, 3])

@@ -56,12 +56,15 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another file with -o.")
 
     from sdnet_pl.data.pictures import read_alpha, read_rgb, write_png
+
+    picture = read_rgb(args.picture)
+    target = read_alpha(args.alpha) if args.alpha else None
+
+    # Below the reading, so that a wrong file is told at once.
     from sdnet_pl.explore.looks import look
     from sdnet_pl.inference.weights import load_weights
     from sdnet_pl.reporting.panels import panel_figure, to_array
 
-    picture = read_rgb(args.picture)
-    target = read_alpha(args.alpha) if args.alpha else None
     model, trained_size = load_weights(args.weights)
     if model.trimap and target is None:
         raise InputError(

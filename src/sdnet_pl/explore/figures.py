@@ -15,10 +15,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdnet_pl.data.sources.base import Image
-from sdnet_pl.errors import InputError
 from sdnet_pl.explore.looks import Look
 from sdnet_pl.explore.measures import full_size_maps, map_name, squeeze_weights
-from sdnet_pl.explore.runs import curves
+from sdnet_pl.explore.runs import cosine_curves
 from sdnet_pl.losses.distillation import EVERY_PAIR
 from sdnet_pl.reporting.curves import COLORS
 from sdnet_pl.reporting.panels import ERROR_COLORS, ERROR_SCALE, error_map, show, to_picture
@@ -158,13 +157,10 @@ def cosine_figure(runs: Mapping[str, str | Path], smooth: int = 10) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(3.4 * len(EVERY_PAIR), 2.8))
         axes = figure.subplots(1, len(EVERY_PAIR), sharey=True)
-        logs = {name: curves(run) for name, run in runs.items()}
+        logs = {name: cosine_curves(run) for name, run in runs.items()}
         for axis, (teacher, student) in zip(axes, EVERY_PAIR, strict=True):
             for (name, log), color, dash in zip(logs.items(), cycle(COLORS), cycle(DASHES), strict=False):
-                column = f"train/cosine_{teacher}_{student}"
-                if column not in log:
-                    raise InputError(f"{runs[name]} logged no {column}: it is of an older version; train it again.")
-                values = log[column].dropna().rolling(smooth, min_periods=1).mean()
+                values = log[f"{teacher} → {student}"].rolling(smooth, min_periods=1).mean()
                 axis.plot(values.index, values, dash, color=color, label=name)
             axis.set(title=f"teacher {map_name(teacher)}, student {map_name(student)}", xlabel="step")
         axes[0].set_ylabel("cosine")

@@ -19,7 +19,7 @@ from sdnet_pl.data.trimap import evaluation_trimap
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import check_size, scale_down
 from sdnet_pl.nn import SDNet, SideOutputs
-from sdnet_pl.nn.sdnet import FEATURE_NAMES
+from sdnet_pl.nn.sdnet import FEATURE_NAMES, MIN_SIZE
 from sdnet_pl.reporting.panels import PanelRow
 
 
@@ -28,7 +28,7 @@ class Look(NamedTuple):
 
     Attributes:
         image: The input, ``[3, H, W]`` in [0, 1].
-        alpha: α_f, ``[1, H, W]`` in [0, 1].
+        alpha: α_f, ``[1, H, W]`` in [0, 1]; of a trimap network, what the trimap knows is taken from it, as in scores.
         target: The true alpha, likewise; none where it is not known.
         side_outputs: F̄_dec^i by i = 2, 3, 4, ``[1, h, w]`` in [0, 1], of the padded input.
         features: What was asked for by name, ``[C, h, w]`` of the padded input.
@@ -112,7 +112,11 @@ def look(
             f"The true alpha is {wide}x{high} pixels and its picture {width}x{height}; give the alpha of this picture."
         )
     small, (width, height) = scale_down(picture, size)
-    small = small[:height, :width]
+    if min(width, height) < MIN_SIZE:
+        raise InputError(
+            f"The picture, scaled to at most {size} pixels, is {width}x{height}, and the network takes sides of at "
+            f"least {MIN_SIZE}; give a larger size, or a part of the picture that is less narrow."
+        )
     planes = to_tensor(small).float() / 255
     known = None
     if target is not None:
@@ -122,16 +126,20 @@ def look(
     if model.trimap:
         if target is None:
             raise InputError("The network needs a trimap, which is made of the true alpha here; give that too.")
-        x = torch.cat([planes, (to_tensor(evaluation_trimap(reduced)) / 127.5).round() / 2])
+        trimap = (to_tensor(evaluation_trimap(reduced)) / 127.5).round() / 2
+        x = torch.cat([planes, trimap])
     weight = next(model.parameters())
     training = model.training
     try:
         out = capture(model.eval(), x[None].to(weight.device), names)
     finally:
         model.train(training)
+    alpha = out.alpha[0].cpu()
+    if model.trimap:
+        alpha = torch.where(trimap == 0.5, alpha, trimap)
     sides = {i: side[0].cpu() for i, side in out.side_outputs.items()}
     features = {name: value[0].cpu() for name, value in out.features.items()}
-    return Look(planes, out.alpha[0].cpu(), known, sides, features)
+    return Look(planes, alpha, known, sides, features)
 
 
 def drawn_portrait(number: int, size: int = 256) -> tuple[Image, Image]:

@@ -43,6 +43,11 @@ def cosines(look: Look) -> dict[str, float]:
     }
 
 
+def cosine_summary(looks: Sequence[Look]) -> pd.DataFrame:
+    """The mean, the least and the largest of :func:`cosines` over pictures: one row each, one column a pair."""
+    return pd.DataFrame([cosines(seen) for seen in looks]).agg(["mean", "min", "max"]).rename_axis("teacher → student")
+
+
 def details(looks: Sequence[Look]) -> pd.DataFrame:
     """How much of each map's detail is the true alpha's, band by band of the Laplacian pyramid of L_lap.
 

@@ -1,11 +1,12 @@
 """What training runs left on the disk, as data frames."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from sdnet_pl.errors import InputError
+from sdnet_pl.losses.distillation import EVERY_PAIR
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.reporting.curves import read_series
 from sdnet_pl.reporting.runs import find_results
@@ -66,3 +67,37 @@ def curves(run: str | Path) -> pd.DataFrame:
         raise InputError(f"{run} holds no logs/version_N/metrics.csv; give the directory that `sdnet-pl fit` wrote.")
     columns = {name: pd.Series(dict(points), dtype=float) for name, points in read_series(files).items()}
     return pd.DataFrame(columns).sort_index().rename_axis("step")
+
+
+def cosine_curves(run: str | Path) -> pd.DataFrame:
+    """The cosine of each teacher with each student over a training, on the training pictures of each step.
+
+    Args:
+        run: Its directory.
+
+    Returns:
+        One row a logged step, one column a pair, ``"2 → 3"``.
+
+    Raises:
+        InputError: The run logged no cosines, or as :func:`curves`.
+    """
+    log = curves(run)
+    columns = {f"train/cosine_{teacher}_{student}": f"{teacher} → {student}" for teacher, student in EVERY_PAIR}
+    for column in columns:
+        if column not in log:
+            raise InputError(f"{run} logged no {column}: it is of an older version; train it again.")
+    return log[list(columns)].rename(columns=columns).dropna()
+
+
+def last_cosines(runs: Mapping[str, str | Path], last: int = 10) -> pd.DataFrame:
+    """The mean of :func:`cosine_curves` over the last logged steps.
+
+    Args:
+        runs: Directories of runs by their names in the table.
+        last: How many logged steps.
+
+    Returns:
+        One row a run, one column a pair.
+    """
+    means = {name: cosine_curves(run).tail(last).mean() for name, run in runs.items()}
+    return pd.DataFrame(means).T.rename_axis("training")

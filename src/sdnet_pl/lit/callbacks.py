@@ -32,7 +32,7 @@ from sdnet_pl.reporting.image_scores import (
     strip,
     worst_figure,
 )
-from sdnet_pl.reporting.panels import PanelRow, panel_figure, to_array
+from sdnet_pl.reporting.panels import PanelRow, panel_figure, reduced, to_array
 from sdnet_pl.reporting.tables import Row, image_rows, score_rows, to_csv, to_markdown
 
 if sys.platform != "win32":  # where Python lacks it
@@ -64,6 +64,9 @@ class SaveRunConfig(SaveConfigCallback):
             temporary.write_text(text)
         for logger in trainer.loggers:
             logger.log_hyperparams(yaml.safe_load(text))
+
+
+SHOWN = 320  # pixels of a photo's longer side, about those that a panel has for it
 
 
 class Panels(Callback):
@@ -101,7 +104,8 @@ class Panels(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if dataloader_idx == 0 and batch_idx in {i * total // self.count for i in range(self.count)}:
-            self.rows.append(_panel_row(outputs, batch))
+            # A photo of many megapixels would take as many seconds to draw, behind every validation.
+            self.rows.append(reduced(_panel_row(outputs, batch), SHOWN))
             self.indices.append(_index(trainer, batch_idx))
 
     def on_validation_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, Normalize
@@ -40,6 +41,26 @@ class PanelRow(NamedTuple):
     alpha: Tensor
     target: Tensor | None
     side_outputs: Mapping[int, Tensor]
+
+
+def reduced(row: PanelRow, side: int) -> PanelRow:
+    """The row of a smaller photo: squares of pixels averaged, of a power of two, so that its maps fit as before.
+
+    Args:
+        row: Of any size.
+        side: The longer side is from this to twice this, in pixels; a photo less than twice as large stays as it is.
+    """
+    height = row.alpha.shape[-2]
+    factor = 2 ** max(0, math.floor(math.log2(max(row.alpha.shape) / side)))
+    if factor == 1:
+        return row
+
+    def averaged(x: Tensor, factor: int) -> Tensor:
+        return F.avg_pool2d(x.float(), factor, ceil_mode=True)
+
+    sides = {i: averaged(x, max(1, factor // upsampling(x.shape[-2], height))) for i, x in row.side_outputs.items()}
+    target = None if row.target is None else averaged(row.target, factor)
+    return PanelRow(averaged(row.image, factor), averaged(row.alpha, factor), target, sides)
 
 
 def error_map(alpha: Tensor, target: Tensor) -> Image:
