@@ -88,7 +88,7 @@ def first_details(frame: pd.DataFrame, cosine: float = 0.5) -> pd.DataFrame:
     Returns:
         One row a band; ``none`` where no map comes as near.
     """
-    enough = frame >= cosine
+    enough = frame.round(3) >= cosine  # as tables show it
     first = enough.idxmax().where(enough.any(), "none")
     return pd.DataFrame({"first in": first, "cosine of α_f": frame.loc[FINAL]}).rename_axis("detail")
 
