@@ -18,7 +18,7 @@ help:  ## Show this list
 setup: $(READY)  ## Make .venv and install the package with the tested versions
 $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else "sdnet_pl needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d; name another: make PYTHON=python3.12 setup" % v[:2])'
-	@echo "Installing into .venv (a minute or two; PyTorch is large) ..."
+	@echo "Installing into .venv (minutes; PyTorch is large) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps $(SHARDS)

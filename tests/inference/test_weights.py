@@ -86,7 +86,7 @@ def test_photos_are_matted_without_a_flag(tmp_path: Path):
     assert (people & found).sum() / (people | found).sum() > 0.7
 
 
-def test_an_export_gives_the_checkpoints_alphas(checkpoint: Path, exported: Path):
+def test_an_export_gives_the_checkpoints_alphas(checkpoint: Path, exported: Path, tmp_path: Path):
     trained, size = load_weights(checkpoint)
     ours, ours_size = load_weights(exported)
     assert size == ours_size == 96
@@ -95,6 +95,10 @@ def test_an_export_gives_the_checkpoints_alphas(checkpoint: Path, exported: Path
         # Weights of 11 significant bits, through some fifty layers of a network that has learned nothing.
         assert (ours(x) - trained(x)).abs().mean() < 3e-3
     with safe_open(exported, "pt") as file:
+        assert file.metadata()["licence"] == "CC0"
+    again = tmp_path / "again.safetensors"
+    assert main(["export", str(again), "--weights", str(exported)]) == 0  # a licence stays with its weights
+    with safe_open(again, "pt") as file:
         assert file.metadata()["licence"] == "CC0"
 
 

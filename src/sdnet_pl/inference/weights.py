@@ -32,6 +32,7 @@ class Trained(NamedTuple):
         training_size: Longer side in pixels of the pictures that the network has learned.
         state: Its ``state_dict``.
         source: The file.
+        licence: Of the weights, where the file says it.
     """
 
     preset: str
@@ -40,6 +41,7 @@ class Trained(NamedTuple):
     training_size: int
     state: Mapping[str, Tensor]
     source: Path
+    licence: str | None = None
 
     def build(self) -> SDNet:
         """The network, in eval mode on the CPU.
@@ -125,6 +127,7 @@ def read_weights(weights: str | Path) -> Trained:
         training_size=int(metadata["training_size"]),
         state=state,
         source=path,
+        licence=metadata.get("licence"),
     )
 
 

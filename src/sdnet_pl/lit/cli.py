@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf.errors import OmegaConfBaseException
 
 from sdnet_pl.data.datamodule import MattingDataModule
@@ -157,6 +157,11 @@ class SDNetCLI(LightningCLI):
         if best:
             # Not by ckpt_path="best": Lightning's weight averaging would then load the weights that are not averaged.
             self.model.load_state_dict(read_checkpoint(best)["state_dict"])
+        else:
+            rank_zero_warn(
+                "No validation ran, so there is no best.ckpt, and the last weights are scored; lower "
+                "trainer.check_val_every_n_epoch, or train for more epochs."
+            )
         self.trainer.test(self.model, datamodule=self.datamodule)
         if best and self.trainer.is_global_zero:
             leave_model(self.trainer, self.model, Path(best), test_rows(self.model))

@@ -203,7 +203,7 @@ def _named(folder: str, names: Path) -> list[Path]:
         shown = ", ".join(unknown[:3]) + (", ..." if unknown[3:] else "")
         raise InputError(
             f"{names} names {len(unknown)} picture(s) that {folder} does not hold ({shown}); names are paths below it "
-            "without suffix, one a line."
+            "without suffix, one a line. Write a list of that folder's, or take the source out of the config."
             if unknown
             else f"{names} is empty; write the name of a picture on every line."
         )
