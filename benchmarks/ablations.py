@@ -12,16 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
-import torch
-import yaml
-
 from benchmarks.fits import finish
 from benchmarks.timing import positive
-from sdnet_pl.data import BackgroundFolder, CompositeBenchmark, CutoutFolder
+from sdnet_pl.data.compose import find_benchmark
 from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.explore import look
+from sdnet_pl.explore.measures import full_size_maps, map_name
 from sdnet_pl.inference import load_weights
 from sdnet_pl.metrics import METRIC_LABELS
-from sdnet_pl.nn.octave import upsample
 from sdnet_pl.reporting.tables import CONSTANT, Row, to_csv, to_markdown
 
 CONFIG = "experiments/ablations/small.yaml"
@@ -64,24 +62,19 @@ def train(root: Path, row: str, seed: int, extra: Sequence[str]) -> None:
             temporary.write_text(json.dumps(side_outputs(folder)))
 
 
-@torch.inference_mode()
 def side_outputs(folder: Path) -> dict[str, float]:
     """MAD×1000 of F̄_dec^i by i, upsampled, on the composites that the run was scored on: what L_d teaches directly."""
-    data = yaml.safe_load((folder / "config.yaml").read_text())["data"]
-    root = Path(data["root"])
-    benchmark = CompositeBenchmark(
-        CutoutFolder(str(root / "cutouts/val")), BackgroundFolder(str(root / "backgrounds/val")), 3, data["size"]
-    )
+    benchmark = find_benchmark("cutouts", [folder / "config.yaml"])
     model, _ = load_weights(folder / "best.ckpt")
-    errors = dict.fromkeys(SIDES, 0.0)
+    errors = dict.fromkeys(map(str, SIDES), 0.0)
     for item in (benchmark[i] for i in range(len(benchmark))):
-        x, alpha = item["image"][None] / 255, item["alpha"][None] / 255
-        if model.trimap:
-            x = torch.cat([x, (item["trimap"][None] / 127.5).round() / 2], dim=1)
-        for i, side in model.forward_side_outputs(x).side_outputs.items():
-            full = upsample(side, model.stem_stride * 2 ** (i - 1))[..., : alpha.shape[-2], : alpha.shape[-1]]
-            errors[i] += 1000 * float((full - alpha).abs().mean()) / len(benchmark)
-    return {str(i): error for i, error in errors.items()}
+        image, target = item["image"].permute(1, 2, 0).numpy(), item["alpha"][0].numpy()
+        seen = look(model, image, max(target.shape), target)
+        assert seen.target is not None
+        maps = full_size_maps(seen)
+        for i in SIDES:
+            errors[str(i)] += 1000 * float((maps[map_name(i)] - seen.target).abs().mean()) / len(benchmark)
+    return errors
 
 
 def scores(root: Path, seeds: Sequence[int]) -> list[dict[str, str | float]]:

@@ -19,10 +19,9 @@ from sdnet_pl.data.pictures import write_png
 from sdnet_pl.data.sources.base import Foreground, Image
 from sdnet_pl.inference import MattePredictor, load_weights
 from sdnet_pl.inference.shipped import DEFAULT
-from sdnet_pl.reporting.panels import to_array
+from sdnet_pl.reporting.panels import GREY, to_array
 
 SIDE = 512
-GREY = 128
 
 
 class Scene(NamedTuple):

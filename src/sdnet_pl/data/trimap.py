@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from torch import Tensor
 
 from sdnet_pl.data.sources.base import Image
 
@@ -58,3 +59,8 @@ def banded_trimap(alpha: Image, foreground_band: float, background_band: float) 
         inside = np.asarray(alpha == value, np.uint8)
         trimap[cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5) > band] = value
     return trimap
+
+
+def trimap_channel(trimap: Tensor) -> Tensor:
+    """What a network takes of a trimap of 0, 128 and 255: 0, 0.5 and 1, float32 of the same shape."""
+    return (trimap.float() / 127.5).round() / 2

@@ -15,7 +15,7 @@ from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite, composite_uint8
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.data.training import to_tensor
-from sdnet_pl.data.trimap import evaluation_trimap
+from sdnet_pl.data.trimap import evaluation_trimap, trimap_channel
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import check_size, scale_down
 from sdnet_pl.nn import SDNet, SideOutputs
@@ -126,7 +126,7 @@ def look(
     if model.trimap:
         if target is None:
             raise InputError("The network needs a trimap, which is made of the true alpha here; give that too.")
-        trimap = (to_tensor(evaluation_trimap(reduced)) / 127.5).round() / 2
+        trimap = trimap_channel(to_tensor(evaluation_trimap(reduced)))
         x = torch.cat([planes, trimap])
     weight = next(model.parameters())
     training = model.training

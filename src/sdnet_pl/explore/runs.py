@@ -7,9 +7,9 @@ import pandas as pd
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.losses.distillation import EVERY_PAIR
-from sdnet_pl.metrics import METRIC_LABELS
-from sdnet_pl.reporting.curves import read_series
+from sdnet_pl.reporting.curves import log_files, read_series
 from sdnet_pl.reporting.runs import find_results
+from sdnet_pl.reporting.tables import labelled
 
 
 def scores(places: Iterable[str | Path]) -> pd.DataFrame:
@@ -37,11 +37,7 @@ def scores(places: Iterable[str | Path]) -> pd.DataFrame:
                 **{key: training.get(f"model.{key}") for key in ("preset", "distillation", "trimap")},
                 "ampa": training["model.network"].get("ampa", True) if training else None,
                 "seed": training.get("seed_everything"),
-                **{
-                    label: scale * result.scores[key]
-                    for key, (label, scale) in METRIC_LABELS.items()
-                    if key in result.scores
-                },
+                **labelled(result.scores),
             }
         )
     frame = pd.DataFrame(rows)
@@ -62,7 +58,7 @@ def curves(run: str | Path) -> pd.DataFrame:
     Raises:
         InputError: The run has no log.
     """
-    files = sorted(Path(run).glob("logs/version_*/metrics.csv"), key=lambda file: int(file.parent.name[8:]))
+    files = log_files(Path(run) / "logs")
     if not files:
         raise InputError(f"{run} holds no logs/version_N/metrics.csv; give the directory that `sdnet-pl fit` wrote.")
     columns = {name: pd.Series(dict(points), dtype=float) for name, points in read_series(files).items()}

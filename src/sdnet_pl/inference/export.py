@@ -70,10 +70,10 @@ def run(args: argparse.Namespace) -> int:
     """
     _check(args)
 
-    from sdnet_pl.inference.weights import read_weights, write_weights
+    from sdnet_pl.inference.weights import NO_LICENCE, read_weights, write_weights
 
     trained = read_weights(args.weights)
-    licence = args.licence or trained.licence or "not recorded; it follows the licences of the training data"
+    licence = args.licence or trained.licence or NO_LICENCE
     if args.output.suffix == WEIGHTS_SUFFIX:
         write_weights(trained, args.output, {"licence": licence})
         print(f"{args.output}: {trained.preset}, {args.output.stat().st_size / 1e6:.2f} MB")

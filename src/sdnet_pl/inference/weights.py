@@ -19,6 +19,7 @@ from sdnet_pl.nn import SDNet, create_model
 
 ARCHITECTURE = ("preset", "trimap", "network")
 FORMAT = "sdnet_pl 1"
+NO_LICENCE = "not recorded; it follows the licences of the training data"
 _COUNTER = "num_batches_tracked"  # of BatchNorm; inference does not read it
 
 

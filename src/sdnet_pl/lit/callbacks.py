@@ -22,7 +22,7 @@ from sdnet_pl.data.pictures import atomic_write, write_png
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.lit.loggers import log_histogram, log_pictures, log_table
 from sdnet_pl.lit.module import SDNetModule
-from sdnet_pl.reporting.curves import curves_figure, read_series
+from sdnet_pl.reporting.curves import curves_figure, log_files, read_series
 from sdnet_pl.reporting.image_scores import (
     ERROR,
     ERROR_LABEL,
@@ -232,11 +232,8 @@ class RunReport(Callback):
     """Writes ``curves.png`` when training ends, and ``metrics.csv``, ``metrics.md`` and the lists when a test does."""
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        folders = [Path(logger.root_dir) for logger in trainer.loggers if isinstance(logger, CSVLogger)]
-        files = sorted(
-            (file for folder in folders for file in folder.glob("version_*/metrics.csv")),
-            key=lambda file: int(file.parent.name.removeprefix("version_")),
-        )
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+        files = [file for logger in loggers for file in log_files(Path(logger.root_dir))]
         if trainer.is_global_zero and files:
             write_png(Path(trainer.default_root_dir) / "curves.png", to_array(curves_figure(read_series(files))))
 

@@ -11,13 +11,11 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import WandbLogger
 
 from sdnet_pl.data.pictures import atomic_write
-from sdnet_pl.inference.weights import Trained, read_weights, write_weights
+from sdnet_pl.inference.weights import NO_LICENCE, Trained, read_weights, write_weights
 from sdnet_pl.lit.loggers import log_model
 from sdnet_pl.lit.module import SDNetModule
 from sdnet_pl.nn import SDNet
 from sdnet_pl.reporting.tables import Row, to_markdown
-
-LICENCE = "not recorded; it follows the licences of the training data"
 
 
 def leave_model(trainer: Trainer, module: SDNetModule, checkpoint: Path, rows: Sequence[Row]) -> None:
@@ -50,7 +48,7 @@ def leave_model(trainer: Trainer, module: SDNetModule, checkpoint: Path, rows: S
     with TemporaryDirectory() as temporary_folder:  # W&B keeps a copy of its own
         if isinstance(module.model, SDNet):
             files.append(Path(temporary_folder) / "model.safetensors")
-            write_weights(trained, files[-1], {"licence": LICENCE})
+            write_weights(trained, files[-1], {"licence": NO_LICENCE})
         log_model(trainer, card, metadata, files)
 
 
@@ -96,7 +94,7 @@ benchmark that has the same hash.
 {to_markdown(rows)}
 {use}## Licence
 
-The licence of these weights is {LICENCE}. The code of
+The licence of these weights is {NO_LICENCE}. The code of
 sdnet_pl is under Apache-2.0.
 """
 

@@ -12,6 +12,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from sdnet_pl.data.datamodule import MattingDataModule
+from sdnet_pl.data.trimap import trimap_channel
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor
 from sdnet_pl.inference.weights import read_weights, start_from
@@ -223,7 +224,7 @@ class SDNetModule(LightningModule):
         """What the network sees of a batch, ``[B, 3 or 4, H, W]`` in channels_last."""
         x = batch["image"]
         if self.model.trimap:
-            x = torch.cat([x, (batch["trimap"].float() / 127.5).round() / 2], dim=1)
+            x = torch.cat([x, trimap_channel(batch["trimap"])], dim=1)
         return x.contiguous(memory_format=torch.channels_last)
 
     def _evaluation_step(self, stage: str, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Any]:

@@ -82,10 +82,8 @@ def laplacian_bands(x: Tensor) -> list[Tensor]:
     """
     bands = []
     for _ in range(LAPLACIAN_LEVELS):
-        height, width = x.shape[-2:]
-        x = x[..., : height - height % 2, : width - width % 2]
-        coarser = _downsample(_downsample(x, -2), -1)
-        bands.append(x - _upsample(_upsample(coarser, -1), -2))
+        x, coarser, smooth = _level(x)
+        bands.append(x - smooth)
         x = coarser
     return bands
 
@@ -160,10 +158,7 @@ def _pyramid(x: Tensor, level: int, with_gradient: bool) -> tuple[Tensor, Tensor
     """Σ weight · mean|band| of ``[N, B, 1, H, W]`` over this and the coarser levels, as ``[N]``, and its gradient."""
     height, width = x.shape[-2:]
     odd = (0, width % 2, 0, height % 2)
-    x = x[..., : height - height % 2, : width - width % 2]
-    # Columns are strided in memory and slow: they are filtered where rows are halved already.
-    coarser = _downsample(_downsample(x, -2), -1)
-    band = _upsample(_upsample(coarser, -1), -2)
+    x, coarser, band = _level(x)
     torch.sub(x, band, out=band)
     weight = 2**level / LAPLACIAN_LEVELS / band[0].numel()
     norms = weight * torch.linalg.vector_norm(band, 1, dim=(1, 2, 3, 4))
@@ -178,6 +173,15 @@ def _pyramid(x: Tensor, level: int, with_gradient: bool) -> tuple[Tensor, Tensor
     lowered = -lowered if inner_gradient is None else torch.sub(inner_gradient, lowered, out=lowered)
     gradient += _downsample_adjoint(_downsample_adjoint(lowered, -1), -2)
     return norms, F.pad(gradient, odd) if any(odd) else gradient
+
+
+def _level(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """``x`` without an odd last row or column, ``x`` at half the size, and that at the full size again."""
+    height, width = x.shape[-2:]
+    x = x[..., : height - height % 2, : width - width % 2]
+    # Columns are strided in memory and slow: they are filtered where rows are halved already.
+    coarser = _downsample(_downsample(x, -2), -1)
+    return x, coarser, _upsample(_upsample(coarser, -1), -2)
 
 
 def _downsample(x: Tensor, dim: int) -> Tensor:

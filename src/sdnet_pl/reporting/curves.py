@@ -12,6 +12,11 @@ from matplotlib.figure import Figure
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
+def log_files(folder: Path) -> list[Path]:
+    """The metrics.csv files that Lightning's logger leaves in a folder, one for each start of a run, in their order."""
+    return sorted(folder.glob("version_*/metrics.csv"), key=lambda file: int(file.parent.name.removeprefix("version_")))
+
+
 def read_series(files: Iterable[Path]) -> dict[str, list[tuple[int, float]]]:
     """(step, value) points by name. A resumed run has several files; of a step that two hold, the later file counts."""
     points: dict[str, dict[int, float]] = defaultdict(dict)

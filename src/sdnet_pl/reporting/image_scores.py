@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.reporting.curves import COLORS
-from sdnet_pl.reporting.panels import GREY, PanelRow, error_map
+from sdnet_pl.reporting.panels import GREY, PanelRow, error_map, to_picture
 
 # What sorts the pictures: every benchmark has it, and it does not grow with the picture.
 ERROR = "mad_whole"
@@ -70,8 +70,7 @@ class ImageScores:
 def strip(row: PanelRow) -> Image:
     """Input, predicted alpha, true alpha and error map side by side, uint8 RGB, at most 160 pixels high."""
     assert row.target is not None
-    known = (row.image, row.alpha, row.target)
-    maps = [np.rint(255 * x.float().expand(3, -1, -1).permute(1, 2, 0).numpy()).astype(np.uint8) for x in known]
+    maps = [to_picture(x.expand(3, -1, -1)) for x in (row.image, row.alpha, row.target)]
     maps.append(error_map(row.alpha, row.target))
     height, width = maps[0].shape[:2]
     scale = min(1.0, STRIP_HEIGHT / height)

@@ -27,11 +27,7 @@ def score_rows(
         if "images_without_unknown" in values:
             head["without unknown pixels"] = int(values["images_without_unknown"])
         for name_of_row, prefix in ((method, ""), (CONSTANT, "constant_")):
-            given = {
-                label: scale * values[prefix + key]
-                for key, (label, scale) in METRIC_LABELS.items()
-                if prefix + key in values
-            }
+            given = labelled({key: values[prefix + key] for key in METRIC_LABELS if prefix + key in values})
             if given:
                 rows.append({**head, "method": name_of_row, **given})
     return rows
@@ -44,11 +40,12 @@ def image_rows(benchmark: str, scores: Iterable[tuple[str, Mapping[str, float]]]
         benchmark: Its name.
         scores: For each picture its name and its scores in the units of the functionals, by keys of ``METRIC_LABELS``.
     """
-    return [
-        {"benchmark": benchmark, "image": name}
-        | {METRIC_LABELS[key][0]: METRIC_LABELS[key][1] * value for key, value in values.items()}
-        for name, values in scores
-    ]
+    return [{"benchmark": benchmark, "image": name, **labelled(values)} for name, values in scores]
+
+
+def labelled(scores: Mapping[str, float]) -> dict[str, float]:
+    """Scores in the units of the functionals, by keys of ``METRIC_LABELS``, as tables name and scale them."""
+    return {METRIC_LABELS[key][0]: METRIC_LABELS[key][1] * value for key, value in scores.items()}
 
 
 def to_csv(rows: Sequence[Row]) -> str:
