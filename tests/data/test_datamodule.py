@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, MaskFo
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.errors import InputError
 
-CHANCES = ("photo", "no_person", "second_person", "whole_person", "object_in_front", "tone")
+CHANCES = ("photo", "new_scene", "no_person", "second_person", "whole_person", "object_in_front", "tone")
 
 
 def small(**options) -> MattingDataModule:
@@ -253,6 +254,8 @@ def test_photos_whose_predictions_would_collide_are_refused(tmp_path):
         ({"photo": -0.1}, r"data\.photo is -0\.1; a probability"),
         ({"growing_sizes": {10: 100, 20: 64}}, r"data\.growing_sizes\[10\] is 100; it must be .*: try 96"),
         ({"growing_sizes": {10: 64, 20: 32}}, r"data\.growing_sizes\[20\] is 32; .*: try 64"),
+        ({"validation": {"a/b": Mock()}}, r"benchmark 'a/b' also names a file; give it a name without slashes"),
+        ({"test": {"..": Mock()}}, r"benchmark '\.\.' also names a file"),
         ({"degradation": -0.1}, r"data\.degradation is -0\.1; a probability"),
         ({"degradation": float("nan")}, r"data\.degradation is nan; a probability"),
     ],

@@ -21,7 +21,7 @@ from lightning.pytorch import Trainer
 from PIL import Image
 
 from sdnet_pl.cli import main
-from sdnet_pl.inference.weights import load_weights
+from sdnet_pl.inference.weights import load_weights, read_weights
 from sdnet_pl.lit import SDNetModule
 
 Fit = Callable[..., list[str]]
@@ -144,7 +144,7 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_counted(
 
 def test_training_starts_from_weights_and_they_are_scored(trained: Path, tiny_fit: Fit, tmp_path: Path, capsys):
     weights = tmp_path / "mine.safetensors"
-    assert main(["export", str(weights), "--weights", str(trained / "best.ckpt")]) == 0
+    assert main(["export", str(weights), "--weights", str(trained / "best.ckpt"), "--licence", "CC0"]) == 0
     config = f"--config={trained / 'config.yaml'}"
     assert main(["test", config, f"--model.weights={weights}", f"--run_dir={tmp_path / 't'}"]) == 0
     ours, theirs = (next(csv.DictReader((run / "metrics.csv").open())) for run in (tmp_path / "t", trained))
@@ -160,6 +160,8 @@ def test_training_starts_from_weights_and_they_are_scored(trained: Path, tiny_fi
     started, before = load_weights(tmp_path / "fit" / "last.ckpt")[0], load_weights(weights)[0]
     for a, b in zip(started.parameters(), before.parameters(), strict=True):
         torch.testing.assert_close(a, b)
+    assert read_weights(tmp_path / "fit" / "best.ckpt").licence == "CC0"  # it stays with what was made of them
+    assert "licence of these weights: CC0." in (tmp_path / "fit" / "README.md").read_text()
     message = error_of(capsys, tiny_fit(tmp_path / "other", "--model.weights=sdnet-fast"))
     assert "holds weights of the preset 'sdnet-fast'" in message
 

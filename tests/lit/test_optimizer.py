@@ -4,8 +4,11 @@ import copy
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from torch import nn
 
+from sdnet_pl.data.datamodule import MattingDataModule
+from sdnet_pl.lit import SDNetModule
 from sdnet_pl.lit.optimizer import Muon, orthogonalise
 
 
@@ -51,6 +54,33 @@ def test_weights_that_mix_channels_get_muon_and_all_others_adam():
     assert [tuple(p.shape) for p in muon["params"]] == [(8, 3, 3, 3)]
     assert len(adam["params"]) == len(list(model.parameters())) - 1
     assert (adam["lr"], muon["lr"]) == (1e-3, 0.1)
+
+
+def test_parameters_can_be_kept_from_muon():
+    model = network()
+    adam, muon = Muon(model.parameters(), [next(model.parameters())]).param_groups
+    assert not muon["params"]
+    assert len(adam["params"]) == len(list(model.parameters()))
+
+
+def test_the_gates_of_ampa_get_adam():
+    """With Muon every weight of SE became 0 or 1 for every picture, and two of three channels learned no more."""
+    module = SDNetModule("sdnet-tiny", optimizer="muon")
+    data = MattingDataModule(size=64, batch_size=2, samples_per_epoch=2, workers=0)
+    trainer = Trainer(
+        max_steps=1,
+        accelerator="cpu",
+        logger=False,
+        limit_val_batches=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, data)
+    adam, muon = ({id(p) for p in group["params"]} for group in trainer.optimizers[0].param_groups)
+    for ampa in module.model.ampa.values():
+        assert {id(p) for p in ampa.attention.parameters()} <= adam
+        assert id(ampa.project.weight) in muon
 
 
 def test_a_step_of_muon_has_the_length_that_was_asked_for():

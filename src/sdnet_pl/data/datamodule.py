@@ -42,6 +42,7 @@ class MattingDataModule(LightningDataModule):
         samples_per_epoch: Samples in an epoch, over all processes; none: each foreground once.
         photos: Training sources of photos with masks, which teach where people are without touching the edge.
         photo: Probability that a sample is such a photo and no composite.
+        new_scene: Probability that such a photo's people stand before another background.
         no_person: Probability of a composite that shows its background alone.
         second_person: Probability of a second person behind the first, and of a third behind that.
         whole_person: Probability of a person in the middle and large, as portraits show people.
@@ -68,6 +69,7 @@ class MattingDataModule(LightningDataModule):
         samples_per_epoch: int | None = None,
         photos: Sequence[PhotoSource] = (),
         photo: float = 0.25,
+        new_scene: float = 0.0,
         no_person: float = 0.0,
         second_person: float = 0.0,
         whole_person: float = 0.0,
@@ -91,6 +93,7 @@ class MattingDataModule(LightningDataModule):
                 raise InputError(f"data.{name} is {number}; it must be at least {least}.")
         self.chances = {
             "photo": photo,
+            "new_scene": new_scene,
             "no_person": no_person,
             "second_person": second_person,
             "whole_person": whole_person,
@@ -100,6 +103,9 @@ class MattingDataModule(LightningDataModule):
         for name, value in {**self.chances, "degradation": degradation}.items():
             if not 0 <= value <= 1:
                 raise InputError(f"data.{name} is {value}; a probability lies between 0 and 1.")
+        for name in (*validation, *test):
+            if name in ("", ".", "..") or "/" in name:
+                raise InputError(f"The benchmark {name!r} also names a file; give it a name without slashes.")
         self.root = root
         self.foregrounds = foregrounds or [ProceduralPortraits(size=size)]
         self.backgrounds = backgrounds or [ProceduralBackgrounds(size=size)]

@@ -106,7 +106,13 @@ def read_weights(weights: str | Path) -> Trained:
         checkpoint = read_checkpoint(path)
         prefix = "model."
         state = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-        return Trained(**architecture(checkpoint), training_size=checkpoint["training_size"], state=state, source=path)
+        return Trained(
+            **architecture(checkpoint),
+            training_size=checkpoint["training_size"],
+            state=state,
+            source=path,
+            licence=checkpoint.get("licence"),
+        )
     expected = shipped().get(str(weights))
     if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
         raise InputError(f"{path} is damaged: its sha256 is not {expected}; install sdnet_pl again.")

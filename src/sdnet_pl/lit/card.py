@@ -48,7 +48,7 @@ def leave_model(trainer: Trainer, module: SDNetModule, checkpoint: Path, rows: S
     with TemporaryDirectory() as temporary_folder:  # W&B keeps a copy of its own
         if isinstance(module.model, SDNet):
             files.append(Path(temporary_folder) / "model.safetensors")
-            write_weights(trained, files[-1], {"licence": NO_LICENCE})
+            write_weights(trained, files[-1], {"licence": trained.licence or NO_LICENCE})
         log_model(trainer, card, metadata, files)
 
 
@@ -94,8 +94,8 @@ benchmark that has the same hash.
 {to_markdown(rows)}
 {use}## Licence
 
-The licence of these weights is {NO_LICENCE}. The code of
-sdnet_pl is under Apache-2.0.
+The licence of these weights: {trained.licence or NO_LICENCE}.
+The code of sdnet_pl is under Apache-2.0.
 """
 
 

@@ -20,6 +20,7 @@ from sdnet_pl.lit.optimizer import Muon
 from sdnet_pl.losses import Distillation, MattingObjective
 from sdnet_pl.metrics import BenchmarkMetrics
 from sdnet_pl.nn import SDNet, SideOutputs, create_model
+from sdnet_pl.nn.ampa import SqueezeExcitation
 from sdnet_pl.reporting.tables import NETWORK
 
 HEADLINE = "val/mad"
@@ -88,10 +89,11 @@ class SDNetModule(LightningModule):
             raise InputError(f"model.warmup_steps is {warmup_steps}; it must be at least 0.")
         self.model = create_model(preset, trimap=trimap, **(network or {}))
         self.training_size: int | None = None  # of what was loaded
+        self.licence: str | None = None  # of what training started from: it goes on in what comes of it
         if weights is not None:
             trained = read_weights(weights)
             start_from(self.model, trained)
-            self.training_size = trained.training_size
+            self.training_size, self.licence = trained.training_size, trained.licence
         # A fifth to a quarter faster on a CPU, and what half precision wants on a GPU.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.compiled = compile
@@ -177,7 +179,8 @@ class SDNetModule(LightningModule):
     def configure_optimizers(self) -> Any:
         optimizer: torch.optim.Optimizer
         if self.optimizer == "muon":
-            optimizer = Muon(self.parameters(), lr=self.lr, muon_lr=10 * self.lr)
+            gates = [p for m in self.modules() if isinstance(m, SqueezeExcitation) for p in m.parameters()]
+            optimizer = Muon(self.parameters(), gates, lr=self.lr, muon_lr=10 * self.lr)
         else:
             optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
         self.trainer.fit_loop.setup_data()  # before it the number of batches may be unknown
@@ -210,6 +213,7 @@ class SDNetModule(LightningModule):
         # The photo sizes that the network has learned; `matte` scales to it.
         checkpoint["training_size"] = self.data.size_in_epoch(self.current_epoch)
         checkpoint["skipped_steps"] = self.skipped_steps
+        checkpoint["licence"] = self.licence
         # Subnormal weights slow a CPU down. In place, so that a run that goes on has the same weights as a resumed one.
         for state in ("state_dict", "current_model_state"):
             for value in checkpoint.get(state, {}).values():
@@ -219,6 +223,7 @@ class SDNetModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.training_size = checkpoint["training_size"]
         self.skipped_steps = checkpoint.get("skipped_steps", 0)
+        self.licence = checkpoint.get("licence", self.licence)
 
     def network_input(self, batch: dict[str, Tensor]) -> Tensor:
         """What the network sees of a batch, ``[B, 3 or 4, H, W]`` in channels_last."""

@@ -1,7 +1,7 @@
 """Muon for the weights of convolutions, Adam for the rest, as one optimizer."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import torch
@@ -16,10 +16,13 @@ class Muon(torch.optim.Optimizer):
     """Muon: a momentum whose singular values are all made one (K. Jordan et al., 2024).
 
     For the weights of convolutions that mix channels, taken as matrices ``[out, in · kh · kw]``; ``torch.optim.Muon``
-    takes matrices alone. Depthwise convolutions, normalisations, slopes and biases get Adam.
+    takes matrices alone. Depthwise convolutions, normalisations, slopes and biases get Adam, and so should weights
+    before a sigmoid that no normalisation follows: every step of Muon moves them by its full length, until the sigmoid
+    is 0 or 1 for every picture and learns no more.
 
     Args:
         params: The parameters of a network.
+        adam: Those of them that get Adam whatever their shape.
         lr: Learning rate of Adam.
         muon_lr: The length of a step of Muon in the spectral norm, before a factor of sqrt(out / in) for matrices
             with more rows than columns.
@@ -31,14 +34,15 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self,
         params: Iterable[nn.Parameter],
+        adam: Collection[nn.Parameter] = (),
         lr: float = 2e-3,
         muon_lr: float = 0.02,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        params = list(params)
-        mixing = [p for p in params if p.ndim == 4 and p.shape[0] > 1 and p.shape[1] > 1]
+        params, spared = list(params), {id(p) for p in adam}
+        mixing = [p for p in params if id(p) not in spared and p.ndim == 4 and p.shape[0] > 1 and p.shape[1] > 1]
         known = {id(p) for p in mixing}
         groups = [
             {"params": [p for p in params if id(p) not in known], "orthogonal": False, "lr": lr},
