@@ -30,6 +30,7 @@ MASKS = '{"class_path": "sdnet_pl.data.MaskFolder", "init_args": {"path": "${dat
 WITHOUT_AMPA = "--model.network={stem_stride: 2, ampa: false}"
 ROWS: dict[str, list[str]] = {
     **{f"distillation {name}": [f"--model.distillation={name}"] for name in TEACHERS},
+    "best_teacher, four times its weight": ["--model.distillation_weight=4"],
     "best_teacher without AMPA": [WITHOUT_AMPA],
     "peer: MobileNetV2 U-Net, 6.3 M": ["--model.distillation=none"],
     **{f"trimap, distillation {name}": [f"--model.distillation={name}", "--model.trimap=true"] for name in TEACHERS},

@@ -290,8 +290,9 @@ def test_a_photo_is_its_own_foreground_and_background(monkeypatch):
         photo, trimap = to_tensor(warped[number].photo), to_tensor(warped[number].trimap)
         assert torch.equal(sample["foreground"], photo)
         assert torch.equal(sample["background"], photo)
-        assert torch.equal(sample["alpha"], 255 * (trimap == 255))
-        assert torch.equal(sample["known"], 255 * ((trimap == 0) | (trimap == 255)))
+        known = (trimap == 0) | (trimap == 255)
+        assert torch.equal(sample["known"], 255 * known)
+        assert torch.equal(sample["alpha"][known], trimap[known])
         assert {key: sample[key].dtype for key in ("alpha", "known")} == dict.fromkeys(("alpha", "known"), torch.uint8)
         assert sample["alpha"].any()
         assert not sample["known"].all()
@@ -321,7 +322,10 @@ def test_people_of_a_photo_come_into_a_new_scene():
         assert torch.equal(moved["foreground"], photo["foreground"])
         assert torch.equal(moved["known"], photo["known"])
         known = photo["known"] == 255
-        assert torch.equal(moved["alpha"][known], photo["alpha"][known])
+        assert torch.equal(moved["alpha"], photo["alpha"])
+        edge = moved["alpha"][~known]
+        assert (edge == 0).any()
+        assert (edge == 255).any()
         assert not torch.equal(moved["background"], photo["background"])
 
 
@@ -331,6 +335,8 @@ def test_an_unknown_edge_is_cut_in_its_middle():
     alpha = _cut_through(trimap)
     assert (alpha[:, :14] == 0).all()
     assert (alpha[:, 16:] == 255).all()
+    trimap[:, 10:20] = 0  # no band: nothing changes
+    assert (_cut_through(trimap) == trimap).all()
     for certain in (0, 255):  # nobody, or nothing but somebody
         assert (_cut_through(np.full((8, 8), certain, np.uint8)) == certain).all()
 

@@ -160,8 +160,12 @@ def test_training_starts_from_weights_and_they_are_scored(trained: Path, tiny_fi
     started, before = load_weights(tmp_path / "fit" / "last.ckpt")[0], load_weights(weights)[0]
     for a, b in zip(started.parameters(), before.parameters(), strict=True):
         torch.testing.assert_close(a, b)
-    assert read_weights(tmp_path / "fit" / "best.ckpt").licence == "CC0"  # it stays with what was made of them
-    assert "licence of these weights: CC0." in (tmp_path / "fit" / "README.md").read_text()
+    licence = "CC0 (of the weights that training started from; the licences of its own training data apply too)"
+    assert read_weights(tmp_path / "fit" / "best.ckpt").licence == licence
+    assert f"licence of these weights: {licence}." in (tmp_path / "fit" / "README.md").read_text()
+    again = [f"--model.weights={tmp_path / 'fit' / 'best.ckpt'}", "--model.lr=1e-30"]
+    assert main(tiny_fit(tmp_path / "again", *again)) == 0
+    assert read_weights(tmp_path / "again" / "best.ckpt").licence == licence  # said once
     message = error_of(capsys, tiny_fit(tmp_path / "other", "--model.weights=sdnet-fast"))
     assert "holds weights of the preset 'sdnet-fast'" in message
 

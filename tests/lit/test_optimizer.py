@@ -8,6 +8,7 @@ from lightning.pytorch import Trainer
 from torch import nn
 
 from sdnet_pl.data.datamodule import MattingDataModule
+from sdnet_pl.errors import InputError
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.lit.optimizer import Muon, orthogonalise
 
@@ -122,6 +123,13 @@ def test_a_resumed_optimiser_goes_on_as_if_it_had_not_stopped():
     steps(resumed_model, resumed, 3, 1)
     for a, b in zip(model.parameters(), resumed_model.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_state_that_was_shared_otherwise_is_refused():
+    model = network()
+    before = Muon(model.parameters()).state_dict()
+    with pytest.raises(InputError, match=r"cannot go on\. Begin another from its weights: --model\.weights"):
+        Muon(model.parameters(), [next(model.parameters())]).load_state_dict(before)
 
 
 def test_parameters_without_a_gradient_stay():

@@ -101,9 +101,9 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         if _happens(self.photo, rng):
             photo, trimap = self._photo(rng)
             known[(trimap > 0) & (trimap < 255)] = 0
-            foreground, background = Foreground(photo, np.where(trimap == 255, trimap, 0)), photo
+            foreground, background = Foreground(photo, _cut_through(trimap)), photo
             if _happens(self.new_scene, rng):
-                foreground, background = Foreground(photo, _cut_through(trimap)), self._background(round_, rng)
+                background = self._background(round_, rng)
         else:
             foreground = self._foreground(int(self._shuffled(round_)[position]), round_, rng)
             for _ in range(2):
@@ -211,9 +211,12 @@ class EvaluationSampler(DistributedSampler[int]):
 
 
 def _cut_through(trimap: Image) -> Image:
-    """An alpha whose edge is sharp and runs in the middle of the trimap's unknown band, where the mask's edge was."""
+    """An alpha whose edge is sharp and runs in the middle of the trimap's unknown band, where the mask's edge was.
+
+    What is thinner than the band has no certain pixel and is lost.
+    """
     to_person, to_background = (
-        cv2.distanceTransform((trimap != known).astype(np.uint8), cv2.DIST_L2, 3) for known in (255, 0)
+        cv2.distanceTransform((trimap != known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) for known in (255, 0)
     )
     return (127.5 * (1 + np.clip(to_background - to_person, -1, 1))).astype(np.uint8)
 

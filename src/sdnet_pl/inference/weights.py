@@ -20,6 +20,7 @@ from sdnet_pl.nn import SDNet, create_model
 ARCHITECTURE = ("preset", "trimap", "network")
 FORMAT = "sdnet_pl 1"
 NO_LICENCE = "not recorded; it follows the licences of the training data"
+_INHERITED = " (of the weights that training started from; the licences of its own training data apply too)"
 _COUNTER = "num_batches_tracked"  # of BatchNorm; inference does not read it
 
 
@@ -160,6 +161,13 @@ def start_from(model: SDNet, trained: Trained) -> None:
             f"{trained.source} holds weights of the preset {trained.preset!r} (network {trained.network}, trimap "
             f"{trained.trimap}), which do not fit the network that is to start from them; name the same preset."
         ) from error
+
+
+def inherited_licence(trained: Trained) -> str | None:
+    """What is known of the licence of weights that were trained on from these."""
+    if trained.licence in (None, NO_LICENCE) or trained.licence.endswith(_INHERITED):
+        return trained.licence
+    return trained.licence + _INHERITED
 
 
 def write_weights(trained: Trained, path: Path, properties: Mapping[str, str]) -> None:

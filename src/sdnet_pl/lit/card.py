@@ -43,6 +43,7 @@ def leave_model(trainer: Trainer, module: SDNetModule, checkpoint: Path, rows: S
         "trimap": trained.trimap,
         "network": trained.network,
         "training_size": trained.training_size,
+        "licence": trained.licence or NO_LICENCE,
         "scores": [dict(row) for row in rows],
     }
     with TemporaryDirectory() as temporary_folder:  # W&B keeps a copy of its own

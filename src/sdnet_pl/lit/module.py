@@ -15,7 +15,7 @@ from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.data.trimap import trimap_channel
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor
-from sdnet_pl.inference.weights import read_weights, start_from
+from sdnet_pl.inference.weights import inherited_licence, read_weights, start_from
 from sdnet_pl.lit.optimizer import Muon
 from sdnet_pl.losses import Distillation, MattingObjective
 from sdnet_pl.metrics import BenchmarkMetrics
@@ -40,7 +40,8 @@ class SDNetModule(LightningModule):
         preset: A network of ``sdnet_pl.nn.PRESETS``.
         trimap: Gives the network a trimap as fourth channel.
         weights: Trained weights to start from, of the same preset: a name that ships, a checkpoint of another run, or
-            a file of ``sdnet-pl export``. A network with a trimap may start from one without.
+            a file of ``sdnet-pl export``. A network with a trimap may start from one without. What is recorded of
+            their licence stays with what comes of them.
         network: Constructor arguments of ``SDNet`` that replace the preset's, for example ``{ampa: false}``.
         distillation: Which side output teaches which: none, best_teacher, dense or transitive (Table 5).
         l1_weight: Weight of L_l1.
@@ -89,11 +90,11 @@ class SDNetModule(LightningModule):
             raise InputError(f"model.warmup_steps is {warmup_steps}; it must be at least 0.")
         self.model = create_model(preset, trimap=trimap, **(network or {}))
         self.training_size: int | None = None  # of what was loaded
-        self.licence: str | None = None  # of what training started from: it goes on in what comes of it
+        self.licence: str | None = None
         if weights is not None:
             trained = read_weights(weights)
             start_from(self.model, trained)
-            self.training_size, self.licence = trained.training_size, trained.licence
+            self.training_size, self.licence = trained.training_size, inherited_licence(trained)
         # A fifth to a quarter faster on a CPU, and what half precision wants on a GPU.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.compiled = compile

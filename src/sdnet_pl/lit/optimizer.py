@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sdnet_pl.errors import InputError
+
 # Five steps of this quintic bring every singular value between 0.7 and 1.2 (K. Jordan et al., Muon, 2024).
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
@@ -16,9 +18,9 @@ class Muon(torch.optim.Optimizer):
     """Muon: a momentum whose singular values are all made one (K. Jordan et al., 2024).
 
     For the weights of convolutions that mix channels, taken as matrices ``[out, in · kh · kw]``; ``torch.optim.Muon``
-    takes matrices alone. Depthwise convolutions, normalisations, slopes and biases get Adam, and so should weights
-    before a sigmoid that no normalisation follows: every step of Muon moves them by its full length, until the sigmoid
-    is 0 or 1 for every picture and learns no more.
+    takes matrices alone. Depthwise convolutions, normalisations, slopes and biases get Adam, and so should the gates of
+    channel attention: every step of Muon has its full length, however small the gradient, until their sigmoids are 0 or
+    1 for every picture and learn no more.
 
     Args:
         params: The parameters of a network.
@@ -49,6 +51,20 @@ class Muon(torch.optim.Optimizer):
             {"params": mixing, "orthogonal": True, "lr": muon_lr},
         ]
         super().__init__(groups, {"momentum": momentum, "betas": betas, "eps": eps})
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As of every optimiser.
+
+        Raises:
+            InputError: Muon and Adam shared the parameters otherwise when the state was saved.
+        """
+        sizes, ours = ([len(g["params"]) for g in groups] for groups in (state_dict["param_groups"], self.param_groups))
+        if sizes != ours:
+            raise InputError(
+                "This run with Muon was begun by a version of sdnet_pl that had AMPA's gates under Muon too, or with "
+                "another network; it cannot go on. Begin another from its weights: --model.weights RUN/last.ckpt."
+            )
+        super().load_state_dict(state_dict)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
