@@ -124,9 +124,7 @@ def test_a_step_of(config: Path, cutout_root: Path, tmp_path: Path, monkeypatch:
     weights = EXPERIMENTS / "weights" / "sdnet-fast.yaml"
     arguments = ["--config", str(config), "--data.root", str(cutout_root), "--run_dir", str(tmp_path / "run")]
     if config.parent == weights.parent and config != weights:  # what comes behind it
-        arguments = ["--config", str(weights), *arguments]
-        if "weights" in yaml.safe_load(config.read_text())["model"]:  # a run's, which is not here
-            arguments.append("--model.weights=sdnet-fast")
+        arguments = ["--config", str(weights), *arguments, "--model.weights=sdnet-fast"]
     assert main(["fit", *arguments, *small, *limits, "--trainer.accelerator=cpu"]) == 0
     assert (tmp_path / "run" / "metrics.md").is_file()
 

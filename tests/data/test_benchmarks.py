@@ -12,7 +12,7 @@ from sdnet_pl.data.composition import cover
 from sdnet_pl.data.pictures import write_png
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, MaskFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
-from sdnet_pl.data.trimap import evaluation_trimap
+from sdnet_pl.data.trimap import evaluation_trimap, trimap_from_alpha
 from sdnet_pl.errors import InputError
 
 
@@ -79,6 +79,15 @@ def test_a_size_that_no_network_takes_is_refused(folder):
         benchmark(folder, size=16)
     with pytest.raises(InputError, match=r"size is 31; .* at least 32"):
         photos(folder, size=31)
+    with pytest.raises(InputError, match=r"trimap_kernel is 0; .* at least 1"):
+        benchmark(folder, trimap_kernel=0)
+
+
+def test_the_trimap_of_small_composites_may_be_narrower(folder):
+    usual, narrow = benchmark(folder, size=64), benchmark(folder, size=64, trimap_kernel=5)
+    assert usual.hash != narrow.hash
+    alpha = narrow[0]["alpha"][0].numpy()
+    np.testing.assert_array_equal(narrow[0]["trimap"][0], trimap_from_alpha(alpha, 5, 5))
 
 
 @pytest.mark.parametrize("size", [None, 64])

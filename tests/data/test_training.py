@@ -19,11 +19,11 @@ from sdnet_pl.data.pictures import write_png
 from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, MaskedPhoto, PhotoSource
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
-from sdnet_pl.data.training import CompositionDataset, EpochSampler, EvaluationSampler, _cut_through, to_tensor
+from sdnet_pl.data.training import CompositionDataset, EpochSampler, EvaluationSampler, to_tensor
 
 SIZE = 64
 KEYS = ("foreground", "alpha", "background", "trimap", "seed")
-EXTRAS = ("photo", "new_scene", "no_person", "second_person", "whole_person", "object_in_front", "tone")
+EXTRAS = ("photo", "no_person", "second_person", "whole_person", "object_in_front", "tone")
 
 
 class People(ForegroundSource):
@@ -290,9 +290,8 @@ def test_a_photo_is_its_own_foreground_and_background(monkeypatch):
         photo, trimap = to_tensor(warped[number].photo), to_tensor(warped[number].trimap)
         assert torch.equal(sample["foreground"], photo)
         assert torch.equal(sample["background"], photo)
-        known = (trimap == 0) | (trimap == 255)
-        assert torch.equal(sample["known"], 255 * known)
-        assert torch.equal(sample["alpha"][known], trimap[known])
+        assert torch.equal(sample["alpha"], 255 * (trimap == 255))
+        assert torch.equal(sample["known"], 255 * ((trimap == 0) | (trimap == 255)))
         assert {key: sample[key].dtype for key in ("alpha", "known")} == dict.fromkeys(("alpha", "known"), torch.uint8)
         assert sample["alpha"].any()
         assert not sample["known"].all()
@@ -312,33 +311,6 @@ def test_photos_come_with_their_probability_and_from_all_sources():
     assert found == pytest.approx(60, abs=22)
     assert len(photos[0].asked) == pytest.approx(found / 4, abs=14)
     assert set(photos[1].asked) == {0, 1, 2}
-
-
-def test_people_of_a_photo_come_into_a_new_scene():
-    """A probability next to 0 draws as one of 1 does. Only where the photo's mask is certain is alpha the mask."""
-    stay, move = portraits(photo=1.0, new_scene=1e-12), portraits(photo=1.0, new_scene=1.0)
-    for number in range(6):
-        photo, moved = stay[number], move[number]
-        assert torch.equal(moved["foreground"], photo["foreground"])
-        assert torch.equal(moved["known"], photo["known"])
-        known = photo["known"] == 255
-        assert torch.equal(moved["alpha"], photo["alpha"])
-        edge = moved["alpha"][~known]
-        assert (edge == 0).any()
-        assert (edge == 255).any()
-        assert not torch.equal(moved["background"], photo["background"])
-
-
-def test_an_unknown_edge_is_cut_in_its_middle():
-    trimap = np.zeros((8, 40), np.uint8)
-    trimap[:, 10:20], trimap[:, 20:] = 128, 255
-    alpha = _cut_through(trimap)
-    assert (alpha[:, :14] == 0).all()
-    assert (alpha[:, 16:] == 255).all()
-    trimap[:, 10:20] = 0  # no band: nothing changes
-    assert (_cut_through(trimap) == trimap).all()
-    for certain in (0, 255):  # nobody, or nothing but somebody
-        assert (_cut_through(np.full((8, 8), certain, np.uint8)) == certain).all()
 
 
 @pytest.mark.parametrize("options", [{"photo": 1.0, "photos": ()}, {"photo": 0.0}])

@@ -42,7 +42,6 @@ class MattingDataModule(LightningDataModule):
         samples_per_epoch: Samples in an epoch, over all processes; none: each foreground once.
         photos: Training sources of photos with masks, which teach where people are without touching the edge.
         photo: Probability that a sample is such a photo and no composite.
-        new_scene: Probability that such a photo's people stand before another background.
         no_person: Probability of a composite that shows its background alone.
         second_person: Probability of a second person behind the first, and of a third behind that.
         whole_person: Probability of a person in the middle and large, as portraits show people.
@@ -69,7 +68,6 @@ class MattingDataModule(LightningDataModule):
         samples_per_epoch: int | None = None,
         photos: Sequence[PhotoSource] = (),
         photo: float = 0.25,
-        new_scene: float = 0.0,
         no_person: float = 0.0,
         second_person: float = 0.0,
         whole_person: float = 0.0,
@@ -93,7 +91,6 @@ class MattingDataModule(LightningDataModule):
                 raise InputError(f"data.{name} is {number}; it must be at least {least}.")
         self.chances = {
             "photo": photo,
-            "new_scene": new_scene,
             "no_person": no_person,
             "second_person": second_person,
             "whole_person": whole_person,

@@ -47,7 +47,6 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         seed: Seed of everything random.
         photos: Sources of photos with masks, likewise.
         photo: Probability that a sample is a photo and no composite (0 without photos).
-        new_scene: Probability that a photo's people stand before another background.
         no_person: Probability of a composite that shows its background alone.
         second_person: Probability of a second foreground behind the first, merged exactly, and of a third behind it.
         whole_person: Probability of a person in the middle and large, as portraits show people.
@@ -65,7 +64,6 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         *,
         photos: Sequence[PhotoSource] = (),
         photo: float = 0.0,
-        new_scene: float = 0.0,
         no_person: float = 0.0,
         second_person: float = 0.0,
         whole_person: float = 0.0,
@@ -75,7 +73,7 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
     ) -> None:
         self.foregrounds, self.backgrounds, self.photos = foregrounds, backgrounds, photos
         self.size, self.seed = size, seed
-        self.photo, self.new_scene = photo if photos else 0.0, new_scene
+        self.photo = photo if photos else 0.0
         self.no_person, self.second_person, self.whole_person = no_person, second_person, whole_person
         self.object_in_front, self.tone = object_in_front, tone
         self.cached: dict[tuple[int, int], Any] | None = {} if cache else None
@@ -91,7 +89,7 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         ``seed``, int64, for what the device still draws.
 
         Where photos are drawn from, also ``known``, uint8 ``[1, S, S]``: 255 where alpha is certain, 0 where a photo's
-        mask cannot tell. A photo is its own foreground and, unless it got a new scene, its own background.
+        mask cannot tell. A photo is its own foreground and background.
         """
         rng = np.random.default_rng([self.seed, 1, number])
         if self.augmentation.size != self._size_of(number):
@@ -101,9 +99,7 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         if _happens(self.photo, rng):
             photo, trimap = self._photo(rng)
             known[(trimap > 0) & (trimap < 255)] = 0
-            foreground, background = Foreground(photo, _cut_through(trimap)), photo
-            if _happens(self.new_scene, rng):
-                background = self._background(round_, rng)
+            foreground, background = Foreground(photo, np.where(trimap == 255, trimap, 0)), photo
         else:
             foreground = self._foreground(int(self._shuffled(round_)[position]), round_, rng)
             for _ in range(2):
@@ -208,17 +204,6 @@ class EvaluationSampler(DistributedSampler[int]):
     def __init__(self, length: int, rank: int = 0, world_size: int = 1) -> None:
         padded = -(-length // world_size) * world_size
         super().__init__(range(padded), num_replicas=world_size, rank=rank, shuffle=False)  # type: ignore[arg-type]
-
-
-def _cut_through(trimap: Image) -> Image:
-    """An alpha whose edge is sharp and runs in the middle of the trimap's unknown band, where the mask's edge was.
-
-    What is thinner than the band has no certain pixel and is lost.
-    """
-    to_person, to_background = (
-        cv2.distanceTransform((trimap != known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) for known in (255, 0)
-    )
-    return (127.5 * (1 + np.clip(to_background - to_person, -1, 1))).astype(np.uint8)
 
 
 def _happens(probability: float, rng: np.random.Generator) -> bool:

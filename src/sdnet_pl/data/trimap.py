@@ -31,9 +31,9 @@ def trimap_from_alpha(alpha: Image, foreground_kernel: int, background_kernel: i
     return trimap
 
 
-def evaluation_trimap(alpha: Image) -> Image:
+def evaluation_trimap(alpha: Image, kernel: int = EVALUATION_KERNEL) -> Image:
     """The fixed trimap of a benchmark that ships none: an ellipse of 25 px at native size, on both sides."""
-    return trimap_from_alpha(alpha, EVALUATION_KERNEL, EVALUATION_KERNEL)
+    return trimap_from_alpha(alpha, kernel, kernel)
 
 
 def random_trimap(alpha: Image, rng: np.random.Generator) -> Image:

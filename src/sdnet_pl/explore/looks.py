@@ -15,7 +15,7 @@ from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite, composite_uint8
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.data.training import to_tensor
-from sdnet_pl.data.trimap import evaluation_trimap, trimap_channel
+from sdnet_pl.data.trimap import EVALUATION_KERNEL, evaluation_trimap, trimap_channel
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import check_size, scale_down
 from sdnet_pl.nn import SDNet, SideOutputs
@@ -90,7 +90,12 @@ def capture(model: SDNet, x: Tensor, names: Collection[str] = ()) -> SideOutputs
 
 @torch.no_grad()
 def look(
-    model: SDNet, picture: Image, size: int = 512, target: Image | None = None, names: Collection[str] = ()
+    model: SDNet,
+    picture: Image,
+    size: int = 512,
+    target: Image | None = None,
+    names: Collection[str] = (),
+    trimap_kernel: int = EVALUATION_KERNEL,
 ) -> Look:
     """What the network makes of a picture.
 
@@ -100,6 +105,7 @@ def look(
         size: The picture is scaled down until its longer side is at most this, as in training, in pixels.
         target: Its true alpha, uint8 ``[H, W]``. A trimap network gets the fixed evaluation trimap of it.
         names: As in :func:`capture`.
+        trimap_kernel: Diameter in pixels of the ellipse that makes this trimap.
 
     Raises:
         InputError: The alpha is of another size, the network needs a trimap and there is no alpha, a side is below
@@ -126,7 +132,7 @@ def look(
     if model.trimap:
         if target is None:
             raise InputError("The network needs a trimap, which is made of the true alpha here; give that too.")
-        trimap = trimap_channel(to_tensor(evaluation_trimap(reduced)))
+        trimap = trimap_channel(to_tensor(evaluation_trimap(reduced, trimap_kernel)))
         x = torch.cat([planes, trimap])
     weight = next(model.parameters())
     training = model.training
