@@ -11,6 +11,7 @@ from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.errors import InputError
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.lit.optimizer import Muon, orthogonalise
+from sdnet_pl.nn.ampa import AMPA
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (2, 8, 72), (2, 72, 8), (1, 320, 40)])
@@ -80,6 +81,7 @@ def test_the_gates_of_ampa_get_adam():
     trainer.fit(module, data)
     adam, muon = ({id(p) for p in group["params"]} for group in trainer.optimizers[0].param_groups)
     for ampa in module.model.ampa.values():
+        assert isinstance(ampa, AMPA)
         assert {id(p) for p in ampa.attention.parameters()} <= adam
         assert id(ampa.project.weight) in muon
 
