@@ -32,7 +32,7 @@ def trimap_from_alpha(alpha: Image, foreground_kernel: int, background_kernel: i
 
 
 def evaluation_trimap(alpha: Image, kernel: int = EVALUATION_KERNEL) -> Image:
-    """The fixed trimap of a benchmark that ships none: an ellipse of 25 px at native size, on both sides."""
+    """The fixed trimap of a benchmark that ships none: an ellipse at native size, 25 px unless told, on both sides."""
     return trimap_from_alpha(alpha, kernel, kernel)
 
 
