@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 # What setup.cfg says of shards and torchvision
 SHARDS := litdata boto3 botocore jmespath s3transfer
-WEIGHTS := sdnet-fast sdnet-fast-trimap
+WEIGHTS := sdnet-fast sdnet-fast-trimap sdnet sdnet-trimap
 TABLE ?= 5
 SCALE ?= mini
 
@@ -28,7 +28,7 @@ fit: setup  ## Train a tiny SDNet on built-in portraits and score it (minutes on
 	$(BIN)/sdnet-pl fit --config experiments/quickstart/synthetic.yaml
 
 test: setup  ## Run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope
 
 test-slow: setup  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
@@ -73,8 +73,8 @@ reproduce-weights: setup  ## Train the weights that ship (a day on two cores; re
 		run=runs/weights/$$name; resume=; \
 		test ! -f $$run/last.ckpt || resume="--ckpt_path $$run/last.ckpt"; \
 		test -f $$run/metrics.md || \
-			$(BIN)/sdnet-pl fit --config experiments/weights/sdnet-fast.yaml --config experiments/weights/$$name.yaml \
-				--run_dir $$run $$resume; \
+			$(BIN)/sdnet-pl fit --config experiments/weights/sdnet-fast.yaml --config experiments/weights/$${name%-trimap}.yaml \
+				--config experiments/weights/$$name.yaml --run_dir $$run $$resume; \
 		$(BIN)/sdnet-pl export $$run/$$name.safetensors --weights $$run/best.ckpt --overwrite; \
 	done
 

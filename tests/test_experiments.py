@@ -123,8 +123,12 @@ def test_a_step_of(config: Path, cutout_root: Path, tmp_path: Path, monkeypatch:
     limits = ["--trainer.max_epochs=1", "--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]
     weights = EXPERIMENTS / "weights" / "sdnet-fast.yaml"
     arguments = ["--config", str(config), "--data.root", str(cutout_root), "--run_dir", str(tmp_path / "run")]
-    if config.parent == weights.parent and config != weights:  # what comes behind it
-        arguments = ["--config", str(weights), *arguments, "--model.weights=sdnet-fast"]
+    if config.parent == weights.parent and config != weights:  # what comes behind it, as in the Makefile
+        before = [weights, config.with_stem(config.stem.removesuffix("-trimap"))]
+        arguments = [*(f"--config={path}" for path in before), *arguments]
+        arguments += ["--model.compile=false", "--trainer.strategy=auto", "--trainer.devices=1"]
+        if start := yaml.safe_load(config.read_text())["model"].get("weights"):
+            arguments.append(f"--model.weights={Path(start).parent.name or start}")  # of a run, the ones that ship
     assert main(["fit", *arguments, *small, *limits, "--trainer.accelerator=cpu"]) == 0
     assert (tmp_path / "run" / "metrics.md").is_file()
 

@@ -418,6 +418,7 @@ def test_two_processes_score_as_one(tiny_fit: Fit, tmp_path: Path, monkeypatch: 
     # And a whole fit on two processes, with validation in between, into one directory.
     result = subprocess.run([*command, *tiny_fit(tmp_path / "ddp", *two)], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+    assert "sync_dist" not in result.stderr  # a warning for each score
     assert {"best.ckpt", "config.yaml", "metrics.md", "panel.png"} <= {p.name for p in (tmp_path / "ddp").iterdir()}
     assert not (tmp_path / "ddp" / "config-2.yaml").exists()
     assert torch.load(tmp_path / "ddp" / "last.ckpt", weights_only=True)["global_step"] == 2  # 8 samples / 2 / 2

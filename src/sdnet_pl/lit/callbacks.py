@@ -160,7 +160,8 @@ class ErrorsOfImages(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
         for name, found in self._gather(trainer, pl_module.data.validation).items():
             values = dict(zip(("median", "p90", "max"), np.quantile(found.errors, (0.5, 0.9, 1)), strict=True))
-            pl_module.log_dict({f"val/{name}/mad_x1000_{key}": float(value) for key, value in values.items()})
+            levels = {f"val/{name}/mad_x1000_{key}": float(value) for key, value in values.items()}
+            pl_module.log_dict(levels, sync_dist=True)  # as the other scores
             if trainer.is_global_zero and not trainer.sanity_checking:
                 log_histogram(trainer, f"val/{name}/mad_x1000", found.errors)
 

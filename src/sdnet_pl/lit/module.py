@@ -29,8 +29,8 @@ HEADLINE = "val/mad"
 @functools.cache
 def _compiled() -> Callable[[SDNet, Tensor], SideOutputs]:
     """A function of the network and no wrapper around it: state_dict keys and copies of the module (EMA) stay as they
-    are, and the module can be pickled."""
-    return torch.compile(SDNet.forward_side_outputs, fullgraph=True)
+    are, and the module can be pickled. The crops have few sizes, so each is compiled for itself."""
+    return torch.compile(SDNet.forward_side_outputs, fullgraph=True, dynamic=False)
 
 
 class SDNetModule(LightningModule):
@@ -252,7 +252,9 @@ class SDNetModule(LightningModule):
         for position, (name, metrics) in enumerate(self.metrics[stage].items()):
             values = metrics.compute()
             metrics.reset()
-            self.log_dict({f"{stage}/{name}/{key}": value.float() for key, value in values.items()})
+            # Every process has computed the same values; without sync_dist Lightning warns of each.
+            scores = {f"{stage}/{name}/{key}": value.float() for key, value in values.items()}
+            self.log_dict(scores, sync_dist=True)
             if stage == "val" and position == 0:
-                self.log(HEADLINE, values["mad_whole"].float(), prog_bar=True)
+                self.log(HEADLINE, values["mad_whole"].float(), prog_bar=True, sync_dist=True)
             self.scores[f"{stage}/{name}"] = {key: float(value) for key, value in values.items()}
