@@ -57,6 +57,15 @@ def portrait(size: int = 256) -> tuple[Tensor, np.ndarray]:
     return to_tensor(picture)[None] / 255, person.alpha
 
 
+def test_numbers_beyond_fp16_are_refused(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    contents = torch.load(checkpoint, weights_only=True)
+    contents["state_dict"]["model.encoder.stem.1.running_mean"][0] = 1e5
+    torch.save(contents, tmp_path / "big.ckpt")
+    assert main(["export", str(tmp_path / "x.safetensors"), "--weights", str(tmp_path / "big.ckpt")]) != 0
+    assert "above 65504" in capsys.readouterr().err
+    assert not (tmp_path / "x.safetensors").exists()
+
+
 @pytest.mark.parametrize("name", shipped.shipped())
 def test_what_ships_can_be_had(name: str):
     path = shipped.locate(name)

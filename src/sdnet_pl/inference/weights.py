@@ -171,16 +171,23 @@ def inherited_licence(trained: Trained) -> str | None:
 
 
 def write_weights(trained: Trained, path: Path, properties: Mapping[str, str]) -> None:
-    """Writes ``path`` as safetensors, whole or not at all: parameters in fp16, the statistics of BatchNorm in fp32.
+    """Writes ``path`` as safetensors, whole or not at all: in fp16, but for BatchNorm's variances in fp32.
 
     A variance can be smaller than what fp16 holds. Subnormal numbers, which slow a CPU down, become zero.
+
+    Raises:
+        InputError: A number is not finite, or too large for fp16.
     """
     tensors = {}
-    parameters = dict(trained.build().named_parameters())
     for key, value in trained.state.items():
         if key.endswith(_COUNTER):
             continue
-        value = value.to(torch.float16 if key in parameters else torch.float32)
+        value = value.to(torch.float32 if key.endswith("running_var") else torch.float16)
+        if not value.isfinite().all():
+            raise InputError(
+                f"{trained.source} cannot be written as fp16: {key} holds a number that is not finite or above 65504; "
+                "use the checkpoint itself, or one of before the training diverged."
+            )
         tensors[key] = value.masked_fill(value.abs() < torch.finfo(value.dtype).smallest_normal, 0).contiguous()
     metadata = {
         "format": FORMAT,

@@ -56,7 +56,8 @@ class SDNetModule(LightningModule):
         milestones: Epochs of ``steps``.
         warmup_steps: Optimiser steps over which the learning rate rises linearly from zero.
         compile: Compiles the network's training step with ``torch.compile``: minutes at the start for a shorter step.
-            On a CPU it needs a C++ compiler. Validation, whose pictures differ in size, stays as it is.
+            On a CPU it needs a C++ compiler. Crops may have eight sizes at most, each of which is compiled.
+            Validation, whose pictures differ in size, stays as it is.
     """
 
     # Names the rows of its scores; another network than SDNet has another name
