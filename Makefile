@@ -13,7 +13,7 @@ SCALE ?= mini
 	reproduce-mini reproduce-weights
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make .venv and install the package with the tested versions
 $(READY): setup.cfg pyproject.toml constraints.txt
@@ -68,14 +68,15 @@ sweep: setup  ## Run a sweep file without W&B: make sweep FILE=experiments/sweep
 gallery: setup  ## Show the weights at work on hard pictures (needs SDNET_DATA)
 	$(BIN)/python -m benchmarks.gallery runs/gallery.png $(ARGS)
 
-reproduce-weights: setup  ## Train the weights that ship (a day on two cores; resumes; needs SDNET_DATA)
+reproduce-weights: setup  ## Train by the recipes of the weights that ship (a day on two cores; resumes; needs SDNET_DATA)
 	set -e; for name in $(WEIGHTS); do \
 		run=runs/weights/$$name; resume=; \
 		test ! -f $$run/last.ckpt || resume="--ckpt_path $$run/last.ckpt"; \
 		test -f $$run/metrics.md || \
 			$(BIN)/sdnet-pl fit --config experiments/weights/sdnet-fast.yaml --config experiments/weights/$${name%-trimap}.yaml \
 				--config experiments/weights/$$name.yaml --run_dir $$run $$resume; \
-		$(BIN)/sdnet-pl export $$run/$$name.safetensors --weights $$run/best.ckpt --overwrite; \
+		$(BIN)/sdnet-pl export $$run/$$name.safetensors --weights $$run/best.ckpt --overwrite \
+			--licence "that of the pictures it was trained on: see MODEL_CARD.md"; \
 	done
 
 lint: setup  ## Check style and types

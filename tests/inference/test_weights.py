@@ -66,6 +66,24 @@ def test_numbers_beyond_fp16_are_refused(checkpoint: Path, tmp_path: Path, capsy
     assert not (tmp_path / "x.safetensors").exists()
 
 
+def test_a_damaged_file_of_ones_own_is_refused(exported: Path, tmp_path: Path):
+    tensors = load_file(exported)
+    with safe_open(exported, "pt") as file:
+        metadata = file.metadata()
+    broken = tmp_path / "broken.safetensors"
+    for change in ({"training_size": "1x2"}, {"network": "{["}):
+        save_file(tensors, broken, metadata | change)
+        with pytest.raises(InputError, match="is damaged: its description"):
+            load_weights(broken)
+    save_file(tensors, broken, {key: value for key, value in metadata.items() if key != "preset"})
+    with pytest.raises(InputError, match="'preset'"):
+        load_weights(broken)
+    next(iter(tensors.values())).view(-1)[0] = torch.nan
+    save_file(tensors, broken, metadata)
+    with pytest.raises(InputError, match="not finite"):
+        load_weights(broken)
+
+
 @pytest.mark.parametrize("name", shipped.shipped())
 def test_what_ships_can_be_had(name: str):
     path = shipped.locate(name)

@@ -24,12 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alpha", type=Path, metavar="FILE", help="its true alpha, a picture of one channel: adds it and the error"
     )
+    parser.add_argument(
+        "--trimap-kernel",
+        type=int,
+        metavar="N",
+        help="for a network with a trimap: width in pixels, at --size, of the brush that makes the trimap of the "
+        "alpha (default: 25, as benchmarks do)",
+    )
     parser.add_argument("--weights", default=DEFAULT, metavar="WEIGHTS", help=HELP)
     parser.add_argument(
         "--size",
         type=int,
         metavar="N",
-        help="longer side in pixels at which the network sees the photo (default: the size it was trained at)",
+        help="longer side in pixels at which the network sees the photo (default: the size that its weights record)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a panel that exists already")
 
@@ -55,12 +62,16 @@ def run(args: argparse.Namespace) -> int:
     if args.output.exists() and not args.overwrite:
         raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another file with -o.")
 
+    if args.trimap_kernel is not None and args.trimap_kernel < 1:
+        raise InputError(f"--trimap-kernel is {args.trimap_kernel}; it must be at least 1.")
+
     from sdnet_pl.data.pictures import read_alpha, read_rgb, write_png
 
     picture = read_rgb(args.picture)
     target = read_alpha(args.alpha) if args.alpha else None
 
     # Below the reading, so that a wrong file is told at once.
+    from sdnet_pl.data.trimap import EVALUATION_KERNEL
     from sdnet_pl.explore.looks import look
     from sdnet_pl.inference.weights import load_weights
     from sdnet_pl.reporting.panels import panel_figure, to_array
@@ -72,5 +83,7 @@ def run(args: argparse.Namespace) -> int:
             f"--alpha, or weights trained without trimaps, such as {DEFAULT}."
         )
     size = trained_size if args.size is None else args.size
-    write_png(args.output, to_array(panel_figure([look(model, picture, size, target).row], side=SIDE)))
+    kernel = EVALUATION_KERNEL if args.trimap_kernel is None else args.trimap_kernel
+    seen = look(model, picture, size, target, trimap_kernel=kernel)
+    write_png(args.output, to_array(panel_figure([seen.row], side=SIDE)))
     return 0

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=int,
         metavar="N",
-        help="longer side in pixels at which the network sees a photo (default: the size it was trained at)",
+        help="longer side in pixels at which the network sees a photo (default: the size that its weights record)",
     )
     parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, ... (default: the GPU where there is one)")
     parser.add_argument("--overwrite", action="store_true", help="replace cut-outs that exist already")

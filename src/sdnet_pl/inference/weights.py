@@ -69,7 +69,7 @@ def _load(model: SDNet, state: Mapping[str, Tensor]) -> None:
 
 
 def load_weights(weights: str | Path = DEFAULT) -> tuple[SDNet, int]:
-    """A trained network, in eval mode on the CPU, and the picture size that it was trained at.
+    """A trained network, in eval mode on the CPU, and the picture size that its weights record as theirs.
 
     Args:
         weights: A name that ships (``sdnet-fast``), a ``.safetensors`` of ``sdnet-pl export``, or a checkpoint of a
@@ -85,7 +85,8 @@ def load_weights(weights: str | Path = DEFAULT) -> tuple[SDNet, int]:
 def load_pretrained(name: str = DEFAULT, trimap: bool = False) -> SDNet:
     """The network of a preset with the weights that ship, in eval mode on the CPU.
 
-    They are for research: see MODEL_CARD.md for what they were trained on.
+    They are for research: see MODEL_CARD.md for what they were trained on. :func:`load_weights` tells the size of
+    pictures that suits them too.
 
     Args:
         name: A preset, such as ``sdnet-fast``.
@@ -128,15 +129,20 @@ def read_weights(weights: str | Path) -> Trained:
             f"{path} holds no SDNet, or that of another version (its format is {metadata.get('format')!r}, not "
             f"{FORMAT!r}); give a .safetensors that sdnet-pl export wrote."
         )
-    return Trained(
-        preset=metadata["preset"],
-        trimap=metadata["trimap"] == "true",
-        network=json.loads(metadata["network"]),
-        training_size=int(metadata["training_size"]),
-        state=state,
-        source=path,
-        licence=metadata.get("licence"),
-    )
+    if broken := [key for key, value in state.items() if not value.isfinite().all()]:
+        raise InputError(f"{path} is damaged: {broken[0]} holds a number that is not finite; get it again.")
+    try:
+        return Trained(
+            preset=metadata["preset"],
+            trimap=metadata["trimap"] == "true",
+            network=json.loads(metadata["network"]),
+            training_size=int(metadata["training_size"]),
+            state=state,
+            source=path,
+            licence=metadata.get("licence"),
+        )
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path} is damaged: its description cannot be read ({error!r}); get it again.") from error
 
 
 def start_from(model: SDNet, trained: Trained) -> None:
