@@ -172,6 +172,9 @@ def test_a_trimap_network_gets_the_evaluation_trimap():
     assert (trimap != 128).any()
     assert torch.equal(seen.alpha[trimap != 128], seen.target[trimap != 128])
     assert not torch.equal(seen.alpha, seen.target)
+    narrow = look(network, picture, 64, alpha, trimap_kernel=5)
+    trimap = torch.from_numpy(evaluation_trimap(alpha, 5))[None]
+    assert torch.equal(narrow.alpha[trimap != 128], seen.target[trimap != 128])
     with pytest.raises(InputError, match="needs a trimap"):
         look(network, picture, 64)
 
@@ -456,6 +459,7 @@ def test_the_command_takes_a_runs_checkpoint(photo: Path, trained: Path, tmp_pat
         (["photo.png", "-o", "p.png", "--alpha", "small.png"], "96x50 pixels and its picture 96x96"),
         (["photo.png", "-o", "p.png", "--alpha", "photo.png"], "photo.png"),
         (["photo.png", "-o", "p.png", "--size", "8"], "size is 8"),
+        (["photo.png", "-o", "p.png", "--trimap-kernel", "0"], "trimap_kernel is 0"),
         (["photo.png", "-o", "p.png", "--weights", "sdnet-huge"], "There are no weights sdnet-huge"),
     ],
 )

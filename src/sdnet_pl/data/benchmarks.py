@@ -18,7 +18,7 @@ from sdnet_pl.data.pictures import picture_name, read_alpha, read_rgb
 from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, PhotoSource
 from sdnet_pl.data.sources.folders import paired_files, sha256_of_files
 from sdnet_pl.data.training import to_tensor
-from sdnet_pl.data.trimap import EVALUATION_KERNEL, evaluation_trimap
+from sdnet_pl.data.trimap import EVALUATION_KERNEL, check_kernel, evaluation_trimap
 from sdnet_pl.errors import InputError
 
 
@@ -84,8 +84,7 @@ class CompositeBenchmark(Benchmark):
                 f"backgrounds_per_foreground is {self.backgrounds_per_foreground}; it must lie between 1 and the "
                 f"number of backgrounds, {len(self.backgrounds)}, since no composite may come twice."
             )
-        if self.trimap_kernel < 1:
-            raise InputError(f"trimap_kernel is {self.trimap_kernel}; it is a diameter in pixels, at least 1.")
+        check_kernel(self.trimap_kernel)
         _require_size(self.size)
 
     @cached_property

@@ -5,6 +5,7 @@ import numpy as np
 from torch import Tensor
 
 from sdnet_pl.data.sources.base import Image
+from sdnet_pl.errors import InputError
 
 EVALUATION_KERNEL = 25
 
@@ -34,6 +35,16 @@ def trimap_from_alpha(alpha: Image, foreground_kernel: int, background_kernel: i
 def evaluation_trimap(alpha: Image, kernel: int = EVALUATION_KERNEL) -> Image:
     """The fixed trimap of a benchmark that ships none: an ellipse at native size, 25 px unless told, on both sides."""
     return trimap_from_alpha(alpha, kernel, kernel)
+
+
+def check_kernel(kernel: int) -> None:
+    """Refuse a kernel that makes no trimap.
+
+    Raises:
+        InputError: ``kernel`` is below 1.
+    """
+    if kernel < 1:
+        raise InputError(f"trimap_kernel is {kernel}; it is a diameter in pixels, at least 1.")
 
 
 def random_trimap(alpha: Image, rng: np.random.Generator) -> Image:

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         InputError: a file is missing or of the wrong kind, the alpha is of another picture, the network needs a trimap
-            and there is no alpha, or the panel exists already.
+            and there is no alpha, its kernel is below 1, or the panel exists already.
     """
     locate(args.weights)
     if args.output.suffix.lower() != ".png":
@@ -61,9 +61,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{args.output} would be overwritten by its own panel; give another file with -o.")
     if args.output.exists() and not args.overwrite:
         raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another file with -o.")
-
-    if args.trimap_kernel is not None and args.trimap_kernel < 1:
-        raise InputError(f"--trimap-kernel is {args.trimap_kernel}; it must be at least 1.")
 
     from sdnet_pl.data.pictures import read_alpha, read_rgb, write_png
 

@@ -15,7 +15,7 @@ from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite, composite_uint8
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.data.training import to_tensor
-from sdnet_pl.data.trimap import EVALUATION_KERNEL, evaluation_trimap, trimap_channel
+from sdnet_pl.data.trimap import EVALUATION_KERNEL, check_kernel, evaluation_trimap, trimap_channel
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import check_size, scale_down
 from sdnet_pl.nn import SDNet, SideOutputs
@@ -108,10 +108,11 @@ def look(
         trimap_kernel: Diameter in pixels of the ellipse that makes this trimap.
 
     Raises:
-        InputError: The alpha is of another size, the network needs a trimap and there is no alpha, a side is below
-            32 at that size, or as :func:`capture`.
+        InputError: The alpha is of another size, the network needs a trimap and there is no alpha, the kernel is
+            below 1, a side is below 32 at that size, or as :func:`capture`.
     """
     check_size(size)
+    check_kernel(trimap_kernel)
     if target is not None and target.shape != picture.shape[:2]:
         (height, width), (high, wide) = picture.shape[:2], target.shape[:2]
         raise InputError(
