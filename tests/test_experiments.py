@@ -46,6 +46,14 @@ def test_a_step_of_the_papers(config: Path, prepared: Path, tmp_path: Path):
     assert "composition-1k" in (tmp_path / "run" / "metrics.md").read_text()
 
 
+def untrained(folder: Path, preset: str, network: dict[str, object]) -> Path:
+    """A file of weights as a run's that a recipe starts from."""
+    path = folder / f"{preset}.safetensors"
+    torch.manual_seed(0)
+    write_weights(Trained(preset, False, network, 64, create_model(preset, **network).state_dict(), path), path, {})
+    return path
+
+
 def steps_of(base: str, prepared: Path, run: Path, *more: str) -> int:
     """Steps that an epoch of the paper's mini version takes behind a config of base/."""
     files = [f"--config={EXPERIMENTS / file}" for file in ("base/paper.yaml", "base/mini.yaml", base)]
@@ -73,9 +81,7 @@ def test_four_processes_share_the_papers_batch(prepared: Path, tmp_path: Path):
 def test_p3m_500_takes_the_place_of_the_test_benchmarks(prepared: Path, tmp_path: Path):
     for part in ("P", "NP"):
         shutil.copytree(prepared / "aim500/test", tmp_path / f"p3m10k/test/P3M-500-{part}")
-    torch.manual_seed(0)
-    weights = tmp_path / "w.safetensors"
-    write_weights(Trained("sdnet", False, {}, 64, create_model("sdnet").state_dict(), tmp_path), weights, {})
+    weights = untrained(tmp_path, "sdnet", {})
     files = [f"--config={EXPERIMENTS / 'base' / name}" for name in ("paper.yaml", "p3m500.yaml")]
     for folder in ("adobe", "distinction646", "coco", "aim500"):
         (tmp_path / folder).symlink_to(prepared / folder)
@@ -114,21 +120,42 @@ def test_every_table_has_its_rows():
     assert {row for rows in reproduce.ROWS.values() for row in rows} == {path.stem for path in PAPER}
 
 
+@pytest.fixture
+def recipe_root(cutout_root: Path) -> Path:
+    """The folders that the recipes of the weights read, with a picture for each pattern of names."""
+    data = yaml.safe_load((EXPERIMENTS / "weights" / "sdnet-fast.yaml").read_text())["data"]
+    for source in data["foregrounds"] + data["backgrounds"]:
+        folder = Path(source["init_args"]["path"].replace("${data.root}", str(cutout_root)))
+        patterns = source["init_args"].get("names", [])
+        example = next((cutout_root / folder.parent.name / "train").glob("*0*"), cutout_root / "cutouts/train/00.png")
+        folder.mkdir(parents=True, exist_ok=True)
+        for pattern in [] if isinstance(patterns, str) else patterns:
+            shutil.copy(example, folder / (pattern.replace("*", "0") + example.suffix))
+    shutil.copytree(cutout_root / "cutouts/val", cutout_root / "people/val")
+    shutil.copytree(cutout_root / "backgrounds/val", cutout_root / "backgrounds/val2")
+    shutil.copytree(cutout_root / "natural", cutout_root / "photos")
+    for labels in ("alpha", "known"):
+        shutil.copytree(cutout_root / "natural/train/mask", cutout_root / "natural/train" / labels)
+    shutil.copytree(cutout_root / "natural", cutout_root / "labelled")
+    return cutout_root
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: str(path.relative_to(EXPERIMENTS)))
-def test_a_step_of(config: Path, cutout_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_step_of(config: Path, recipe_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "experiments/weights").mkdir(parents=True)
     (tmp_path / "experiments/weights/arms.txt").write_text("00\n03\n")  # names of these people, not of the real ones
     monkeypatch.chdir(tmp_path)
     small = ["--data.size=64", "--data.batch_size=2", "--data.samples_per_epoch=2", "--data.workers=0"]
     limits = ["--trainer.max_epochs=1", "--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]
     weights = EXPERIMENTS / "weights" / "sdnet-fast.yaml"
-    arguments = ["--config", str(config), "--data.root", str(cutout_root), "--run_dir", str(tmp_path / "run")]
+    arguments = ["--config", str(config), "--data.root", str(recipe_root), "--run_dir", str(tmp_path / "run")]
     if config.parent == weights.parent and config != weights:  # what comes behind it, as in the Makefile
         before = [weights, config.with_stem(config.stem.removesuffix("-trimap"))]
         arguments = [*(f"--config={path}" for path in before), *arguments]
         arguments += ["--model.compile=false", "--trainer.strategy=auto", "--trainer.devices=1"]
-        if start := yaml.safe_load(config.read_text())["model"].get("weights"):
-            arguments.append(f"--model.weights={Path(start).parent.name or start}")  # of a run, the ones that ship
+        settings = yaml.safe_load(before[-1].read_text())["model"]
+        for key in {"weights", "first_pass"} & yaml.safe_load(config.read_text())["model"].keys():
+            arguments.append(f"--model.{key}={untrained(tmp_path, settings['preset'], settings.get('network') or {})}")
     assert main(["fit", *arguments, *small, *limits, "--trainer.accelerator=cpu"]) == 0
     assert (tmp_path / "run" / "metrics.md").is_file()
 

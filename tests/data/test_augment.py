@@ -8,7 +8,7 @@ import pytest
 
 from sdnet_pl.data.augment import Augmentation, BackgroundCrop, RandomPlacement, _reduce, random_object, random_tone
 from sdnet_pl.data.foreground import extend_foreground
-from sdnet_pl.data.sources.base import Foreground, MaskedPhoto
+from sdnet_pl.data.sources.base import Foreground, LabelledPhoto
 from sdnet_pl.data.sources.procedural import ProceduralPortraits
 
 SIZE = 64
@@ -130,7 +130,7 @@ def test_a_whole_person_is_in_the_middle_and_large(shape, cut):
     alpha = blob(shape[0], shape[1], center=(0.4, 0.55))
     if cut:
         alpha[alpha.shape[0] // 2 :] = alpha[alpha.shape[0] // 2]
-    left, top, width, height = cv2.boundingRect(alpha)
+    left, top, width, height = cv2.boundingRect(np.asarray(alpha > 127, np.uint8))
     sizes, lowered = [], []
     for seed in range(60):
         _, params = place(Foreground(np.dstack([alpha] * 3), alpha), seed, whole=1.0)
@@ -165,7 +165,7 @@ def test_augmentation_places_people_whole_with_their_probability():
     alpha = blob(60, 60)
     person = Foreground(np.dstack([alpha] * 3), alpha)
     whole = Augmentation(SIZE, whole_person=0.5)
-    left, top, width, height = cv2.boundingRect(alpha)
+    left, top, width, height = cv2.boundingRect(np.asarray(alpha > 127, np.uint8))
     centred = 0
     for seed in range(200):
         whole.augment_foreground(person, seed)
@@ -179,31 +179,35 @@ def test_augmentation_places_people_whole_with_their_probability():
 @pytest.mark.parametrize("shape", [(50, 40), (300, 60), (30, 17), (400, 3), (1, 1)])
 def test_a_photo_goes_on_beyond_its_border(shape):
     """Its people too: a photo full of them shows nothing else, wherever it is placed."""
-    full = MaskedPhoto(np.ones((*shape, 3), np.uint8), np.full(shape, 255, np.uint8))
+    full = LabelledPhoto(np.ones((*shape, 3), np.uint8), np.full(shape, 255, np.uint8), np.full(shape, 255, np.uint8))
     for seed in range(20):
-        placed, _ = place(Foreground(*full), seed, reflect=True)
+        placed, _ = place(Foreground(full.photo, full.alpha), seed, reflect=True)
         assert (placed.color == 1).all()
         assert (placed.alpha == 255).all()
         out = Augmentation(SIZE).augment_photo(full, seed)
         assert out.photo.shape == (SIZE, SIZE, 3)
-        assert (out.trimap == 255).all()
+        assert (out.alpha == 255).all()
+        assert (out.known == 255).all()
         assert np.ptp(out.photo.reshape(-1, 3), axis=0).max() == 0
 
 
 @pytest.mark.parametrize("shape", [(90, 70), (400, 301)])
-def test_photo_and_trimap_get_one_warp(shape):
+def test_photo_alpha_and_known_get_one_warp(shape):
     """The jitter of a grey picture without extremes is affine: it hides no shift."""
-    trimap = blob(*shape)
-    photo = np.dstack([np.rint(80 + trimap * 0.4).astype(np.uint8)] * 3)
+    alpha = blob(*shape)
+    known = np.where(alpha > 100, np.uint8(255), np.uint8(0))
+    photo = np.dstack([np.rint(80 + alpha * 0.4).astype(np.uint8)] * 3)
     augmentation = Augmentation(SIZE)
     for seed in range(10):
-        out = augmentation.augment_photo(MaskedPhoto(photo, trimap), seed)
-        assert out.photo.dtype == out.trimap.dtype == np.uint8
+        out = augmentation.augment_photo(LabelledPhoto(photo, alpha, known), seed)
+        assert out.photo.dtype == out.alpha.dtype == out.known.dtype == np.uint8
         # Rounding to a hundred levels, each channel by itself.
-        assert np.corrcoef(out.photo[..., 1].ravel(), out.trimap.ravel())[0, 1] > 0.999
-        again = Augmentation(SIZE).augment_photo(MaskedPhoto(photo, trimap), seed)
-        np.testing.assert_array_equal(again.photo, out.photo)
-        np.testing.assert_array_equal(again.trimap, out.trimap)
+        assert np.corrcoef(out.photo[..., 1].ravel(), out.alpha.ravel())[0, 1] > 0.999
+        assert set(np.unique(out.known)) <= {0, 255}
+        assert (out.alpha[out.known == 255] > 100).all()  # nothing unknown was mixed into what is known
+        again = Augmentation(SIZE).augment_photo(LabelledPhoto(photo, alpha, known), seed)
+        for first, second in zip(out, again, strict=True):
+            np.testing.assert_array_equal(first, second)
 
 
 def test_a_light_is_a_rising_curve_for_each_channel():

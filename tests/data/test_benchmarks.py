@@ -203,13 +203,13 @@ def test_photos_are_scored_against_their_masks(folder):
     listed = photos(folder, band=0.05)
     assert len(listed) == 3
     for index in range(3):
-        photo, trimap = listed.photos.load(index)
+        photo, mask, known = listed.photos.load(index)
         sample, padding = listed[index], listed[index + 3]
         assert {sample[key].dtype for key in ("image", "alpha", "trimap")} == {torch.uint8}
         np.testing.assert_array_equal(sample["image"].permute(1, 2, 0), photo)
-        # What the mask cannot tell counts as background, and nothing as an unknown region.
-        assert (trimap == 128).any()
-        np.testing.assert_array_equal(sample["alpha"][0], np.where(trimap == 255, 255, 0))
+        # The mask counts everywhere, and nothing as an unknown region.
+        assert (known == 0).any()
+        np.testing.assert_array_equal(sample["alpha"][0], mask)
         assert torch.equal(sample["trimap"], sample["alpha"])
         assert torch.equal(padding["image"], sample["image"])
         assert [item["padding"].item() for item in (sample, padding)] == [False, True]

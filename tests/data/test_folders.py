@@ -9,7 +9,7 @@ from PIL import Image
 
 from sdnet_pl.data.foreground import extend_foreground
 from sdnet_pl.data.pictures import write_png
-from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, MaskFolder, PairFolder
+from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, LabelledFolder, MaskFolder, PairFolder
 from sdnet_pl.errors import InputError
 
 SHAPE = (20, 30)
@@ -180,7 +180,8 @@ def test_photos_with_masks(masked, color):
     np.testing.assert_array_equal(loaded.photo, color + np.uint8(1))
     # A tenth of the 30 columns is unknown on either side of the edge before the eleventh.
     row = np.repeat(np.array([0, 128, 255], np.uint8), [8, 6, 16])
-    np.testing.assert_array_equal(loaded.trimap, np.tile(row, (20, 1)))
+    np.testing.assert_array_equal(loaded.known, np.tile(np.where(row == 128, 0, 255), (20, 1)))
+    np.testing.assert_array_equal(loaded.alpha[loaded.known == 255], np.tile(row, (20, 1))[loaded.known == 255])
 
 
 @pytest.mark.parametrize("shape", [(40, 100), (100, 40), (400, 100)])
@@ -190,9 +191,9 @@ def test_the_band_is_a_share_of_the_longer_side(tmp_path, shape, band):
     mask[shape[0] // 2 :] = 255
     write_png(tmp_path / "mask/a.png", mask)
     write_png(tmp_path / "image/a.png", np.zeros((*shape, 3), np.uint8))
-    trimap = MaskFolder(str(tmp_path), band).load(0).trimap
-    assert ((trimap == 128).sum(axis=0) == 2 * round(band * max(shape))).all()
-    assert (trimap[trimap != 128] == mask[trimap != 128]).all()
+    loaded = MaskFolder(str(tmp_path), band).load(0)
+    assert ((loaded.known == 0).sum(axis=0) == 2 * round(band * max(shape))).all()
+    np.testing.assert_array_equal(loaded.alpha, mask)
 
 
 @pytest.mark.parametrize("band", [-0.01, 0.5, float("nan")])
@@ -210,9 +211,9 @@ def test_a_mask_with_greys_is_named(masked, alpha):
 
 
 def test_a_mask_of_one_bit_is_a_mask(masked):
-    expected = MaskFolder(str(masked)).load(0).trimap
+    expected = MaskFolder(str(masked)).load(0)
     Image.open(masked / "mask" / "a.png").convert("1").save(masked / "mask" / "a.png")
-    np.testing.assert_array_equal(MaskFolder(str(masked)).load(0).trimap, expected)
+    np.testing.assert_array_equal(MaskFolder(str(masked)).load(0).alpha, expected.alpha)
 
 
 def test_photos_and_masks_must_pair(masked, alpha):
@@ -239,7 +240,7 @@ def test_the_fingerprint_of_a_photo_follows_its_band(masked):
 def test_named_cutouts_come_as_often_as_asked(cutout_root: Path, tmp_path: Path):
     everyone = CutoutFolder(str(cutout_root / "cutouts"))
     (tmp_path / "names.txt").write_text("val/01\n\ntrain/03 \n")
-    chosen = CutoutFolder(str(cutout_root / "cutouts"), names=str(tmp_path / "names.txt"), repeat=3)
+    chosen = CutoutFolder(str(cutout_root / "cutouts"), names=str(tmp_path / "names.txt"), weight=3)
     assert len(chosen) == 6
     expected = [str(file) for file in everyone.files if file.match("val/01.png") or file.match("train/03.png")]
     assert sorted(map(str, chosen.files)) == sorted(expected)
@@ -260,5 +261,57 @@ def test_bad_lists_of_names(cutout_root: Path, tmp_path: Path, text: str | None,
         (tmp_path / "names.txt").write_text(text)
     with pytest.raises(InputError, match=message):
         CutoutFolder(str(cutout_root / "cutouts"), names=str(tmp_path / "names.txt"))
-    with pytest.raises(InputError, match="repeat is 0"):
-        CutoutFolder(str(cutout_root / "cutouts"), repeat=0)
+
+
+def test_patterns_of_names_choose_pictures(cutout_root: Path):
+    path = str(cutout_root / "cutouts")
+    chosen = CutoutFolder(path, names=["val/*", "train/0[45]"])
+    assert [chosen.name(i) for i in range(chosen.pictures)] == ["train/04", "train/05", "val/00", "val/01", "val/02"]
+    backgrounds = BackgroundFolder(str(cutout_root / "backgrounds"), names=["val/*"], weight=0.5)
+    assert (len(backgrounds), backgrounds.pictures) == (2, 4)
+    with pytest.raises(InputError, match=r"No name of a picture in .*cutouts fits 'test/\*'"):
+        CutoutFolder(path, names=["val/*", "test/*"])
+
+
+@pytest.mark.parametrize("weight", [0, -1, float("nan")])
+def test_a_weight_is_above_zero(cutout_root: Path, masked: Path, weight: float):
+    for make in (
+        lambda: CutoutFolder(str(cutout_root / "cutouts"), weight=weight),
+        lambda: BackgroundFolder(str(cutout_root / "backgrounds"), weight=weight),
+        lambda: MaskFolder(str(masked), weight=weight),
+    ):
+        with pytest.raises(InputError, match=rf"weight of .* is {weight}; .* above 0"):
+            make()
+
+
+@pytest.fixture
+def labelled(masked: Path, alpha: np.ndarray) -> Path:
+    """Three photos with a soft alpha, certain in its upper half."""
+    known = np.zeros_like(alpha)
+    known[: len(known) // 2] = 255
+    for name in ("a", "b", "sub/c"):
+        write_png(masked / "alpha" / f"{name}.png", alpha)
+        write_png(masked / "known" / f"{name}.png", known)
+    return masked
+
+
+def test_photos_with_a_soft_alpha(labelled: Path, color: np.ndarray, alpha: np.ndarray):
+    source = LabelledFolder(str(labelled))
+    check_wrapping(source)
+    photo, soft, known = source.load(1)
+    np.testing.assert_array_equal(photo, color + np.uint8(1))
+    np.testing.assert_array_equal(soft, alpha)
+    assert (known[: len(known) // 2] == 255).all()
+    assert (known[len(known) // 2 :] == 0).all()
+    assert len(LabelledFolder(str(labelled), weight=3)) == 9
+
+
+@pytest.mark.parametrize("part", ["image", "alpha", "known"])
+def test_three_files_make_a_labelled_photo(labelled: Path, part: str):
+    before = [LabelledFolder(str(labelled)).fingerprint(index) for index in range(3)]
+    Image.new("L", SHAPE[::-1], 255).save(labelled / part / "b.png")
+    after = [LabelledFolder(str(labelled)).fingerprint(index) for index in range(3)]
+    assert [first == second for first, second in zip(before, after, strict=True)] == [True, False, True]
+    (labelled / part / "b.png").unlink()
+    with pytest.raises(InputError, match=r"without a partner \(.*b\.png"):
+        LabelledFolder(str(labelled))

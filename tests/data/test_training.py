@@ -15,8 +15,9 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader, DistributedSampler
 
-from sdnet_pl.data.pictures import write_png
-from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, MaskedPhoto, PhotoSource
+from sdnet_pl.data.pictures import read_rgba, write_png
+from sdnet_pl.data.sources import folders
+from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, LabelledPhoto, PhotoSource
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.training import CompositionDataset, EpochSampler, EvaluationSampler, to_tensor
@@ -88,13 +89,14 @@ class Photos(PhotoSource):
     def __len__(self) -> int:
         return self.length
 
-    def load(self, index: int) -> MaskedPhoto:
+    def load(self, index: int) -> LabelledPhoto:
         self.asked.append(index)
         noise = np.random.default_rng(index % self.length).integers(0, 256, (80, 60, 3), dtype=np.uint8)
         y, x = np.mgrid[:80, :60]
-        trimap = np.where(np.hypot(x - 30, y - 45) < 25, 255, 0).astype(np.uint8)
-        trimap[:45, :30] = 128
-        return MaskedPhoto(noise, trimap)
+        alpha = np.clip(260 - 10 * np.hypot(x - 30, y - 45), 0, 255).astype(np.uint8)
+        known = np.full_like(alpha, 255)
+        known[:45, :30] = 0
+        return LabelledPhoto(noise, alpha, known)
 
     def fingerprint(self, index: int) -> str:
         raise NotImplementedError
@@ -276,25 +278,27 @@ def test_what_never_happens_draws_nothing():
 
 
 def test_a_photo_is_its_own_foreground_and_background(monkeypatch):
-    dataset, warped = portraits(photo=1.0), list[MaskedPhoto]()
+    dataset, warped = portraits(photo=1.0), list[LabelledPhoto]()
     augment_photo = dataset.augmentation.augment_photo
 
-    def remember(*arguments: Any) -> MaskedPhoto:
+    def remember(*arguments: Any) -> LabelledPhoto:
         warped.append(augment_photo(*arguments))
         return warped[-1]
 
     monkeypatch.setattr(dataset.augmentation, "augment_photo", remember)
+    uncertain = 0
     for number in range(6):
         sample = dataset[number]
         assert tuple(sample) == (*KEYS, "known")
-        photo, trimap = to_tensor(warped[number].photo), to_tensor(warped[number].trimap)
+        photo, alpha, known = map(to_tensor, warped[number])
         assert torch.equal(sample["foreground"], photo)
         assert torch.equal(sample["background"], photo)
-        assert torch.equal(sample["alpha"], 255 * (trimap == 255))
-        assert torch.equal(sample["known"], 255 * ((trimap == 0) | (trimap == 255)))
+        assert torch.equal(sample["alpha"], alpha)
+        assert torch.equal(sample["known"], known)
         assert {key: sample[key].dtype for key in ("alpha", "known")} == dict.fromkeys(("alpha", "known"), torch.uint8)
         assert sample["alpha"].any()
-        assert not sample["known"].all()
+        uncertain += not sample["known"].all()
+    assert uncertain > 0
 
 
 def test_photos_come_with_their_probability_and_from_all_sources():
@@ -304,13 +308,49 @@ def test_photos_come_with_their_probability_and_from_all_sources():
     for number in range(120):
         sample = dataset[number]
         is_photo = torch.equal(sample["foreground"], sample["background"])
-        assert (sample["known"] == 255).all() != is_photo
+        assert is_photo or (sample["known"] == 255).all()
         found += is_photo
     assert found == len(photos[0].asked) + len(photos[1].asked)
     # Four standard deviations of 120 draws at 1/2 and of 60 at 1/4.
     assert found == pytest.approx(60, abs=22)
     assert len(photos[0].asked) == pytest.approx(found / 4, abs=14)
-    assert set(photos[1].asked) == {0, 1, 2}
+    assert {index % 3 for index in photos[1].asked} == {0, 1, 2}
+
+
+def test_half_of_the_samples_do_not_teach_an_estimated_edge():
+    people = ProceduralPortraits(length=4, size=96)
+    dataset = CompositionDataset([people], [Scenes(1)], SIZE, seed=0)
+    assert tuple(dataset[0]) == KEYS
+    people.estimated_edge = True
+    dataset, untaught = CompositionDataset([people], [Scenes(1)], SIZE, seed=0), 0
+    for number in range(60):
+        sample = dataset[number]
+        soft = (sample["alpha"] > 0) & (sample["alpha"] < 255)
+        assert soft.any()
+        assert torch.equal(sample["known"] == 0, soft) or (sample["known"] == 255).all()
+        untaught += not (sample["known"] == 255).all()
+    assert untaught == pytest.approx(30, abs=16)  # four standard deviations
+
+
+def test_an_edge_that_nobody_shows_is_known():
+    people = ProceduralPortraits(length=4, size=96)
+    people.estimated_edge = True
+    dataset = CompositionDataset([people], [Scenes(1)], SIZE, seed=0, no_person=1.0)
+    assert all((dataset[number]["known"] == 255).all() for number in range(10))
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_weight_says_how_often_a_round_visits_a_picture(cutout_root, monkeypatch, cache):
+    path = str(cutout_root / "cutouts/train")
+    sources = CutoutFolder(path, weight=0.5), CutoutFolder(path, names=["00", "01"], weight=2)
+    loaded: list[Path] = []
+    monkeypatch.setattr(folders, "read_rgba", lambda path: loaded.append(path) or read_rgba(path))
+    dataset = CompositionDataset(sources, [Scenes(1)], SIZE, seed=0, cache=cache)
+    assert len(dataset) == 3 + 4
+    for number in range(14):  # two rounds
+        dataset[number]
+    visits = Counter(file.stem for file in loaded)
+    assert visits == ({"00": 2, "01": 2} if cache else {"00": 5, "01": 5}) | dict.fromkeys(("02", "03", "04", "05"), 1)
 
 
 @pytest.mark.parametrize("options", [{"photo": 1.0, "photos": ()}, {"photo": 0.0}])

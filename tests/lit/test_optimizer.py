@@ -95,6 +95,43 @@ def test_a_step_of_muon_has_the_length_that_was_asked_for():
     assert moved.max() == pytest.approx(0.01, rel=0.3)  # the quintic's own spread
 
 
+def test_weight_decay_shrinks_the_matrices_of_muon_alone():
+    model = network()
+    matrix = next(model.parameters())
+    before = [p.detach().clone() for p in model.parameters()]
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    Muon(model.parameters(), muon_lr=0.1, weight_decay=0.5).step()
+    for p, old in zip(model.parameters(), before, strict=True):
+        # A gradient of zero moves nothing, so what is left is 1 - 0.1 * 0.5.
+        torch.testing.assert_close(p.detach(), old * 0.95 if p is matrix else old)
+
+
+def test_weight_decay_is_a_number_for_muon():
+    with pytest.raises(InputError, match=r"model\.weight_decay is -0\.1"):
+        SDNetModule("sdnet-tiny", optimizer="muon", weight_decay=-0.1)
+    with pytest.raises(InputError, match=r"set model\.optimizer to muon"):
+        SDNetModule("sdnet-tiny", weight_decay=0.1)
+
+
+def test_a_cooldown_is_constant_and_then_linear_to_zero():
+    module = SDNetModule("sdnet-tiny", schedule="cooldown", lr=1e-3, warmup_steps=1)
+    data = MattingDataModule(size=64, batch_size=2, samples_per_epoch=40, workers=0)
+    rates: list[float] = []
+    trainer = Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        limit_val_batches=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    module.training_step = lambda *_: rates.append(trainer.optimizers[0].param_groups[0]["lr"])  # type: ignore
+    trainer.fit(module, data)
+    assert rates == pytest.approx([5e-4, *[1e-3] * 16, 7.5e-4, 5e-4, 2.5e-4])
+
+
 def test_the_rest_moves_exactly_as_with_adam():
     ours, theirs = network(), network()
     rest = [p for p in ours.parameters() if p.shape != (8, 3, 3, 3)]

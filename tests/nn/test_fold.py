@@ -21,11 +21,11 @@ def trained(preset: str, **changes) -> SDNet:
     return model.eval()
 
 
-@pytest.mark.parametrize("trimap", [False, True])
+@pytest.mark.parametrize("changes", [{}, {"trimap": True}, {"attention_norm": True}])
 @pytest.mark.parametrize("preset", PRESETS)
 @torch.no_grad()
-def test_folding_changes_nothing(preset: str, trimap: bool):
-    model = trained(preset, trimap=trimap)
+def test_folding_changes_nothing(preset: str, changes: dict[str, bool]):
+    model = trained(preset, **changes)
     folded = fold_batch_norm(model)
     x = torch.rand(2, model.in_channels, 80, 112)
     expected, found = (m.forward_side_outputs(x, FEATURE_NAMES) for m in (model, folded))
@@ -37,7 +37,7 @@ def test_folding_changes_nothing(preset: str, trimap: bool):
 
 
 def test_every_norm_is_folded_and_the_original_is_left_alone():
-    model = trained("sdnet-fast")
+    model = trained("sdnet-fast", attention_norm=True)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     folded = fold_batch_norm(model.train())
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())

@@ -10,6 +10,7 @@ _HOME = {
     "BackgroundShards": "sources.shards",
     "CompositeBenchmark": "benchmarks",
     "CutoutFolder": "sources.folders",
+    "LabelledFolder": "sources.folders",
     "MaskFolder": "sources.folders",
     "MattingDataModule": "datamodule",
     "PairFolder": "sources.folders",

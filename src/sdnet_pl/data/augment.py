@@ -11,7 +11,7 @@ import albumentations as A
 import cv2
 import numpy as np
 
-from sdnet_pl.data.sources.base import Foreground, Image, MaskedPhoto
+from sdnet_pl.data.sources.base import Foreground, Image, LabelledPhoto
 
 
 class RandomPlacement(A.DualTransform):
@@ -23,7 +23,8 @@ class RandomPlacement(A.DualTransform):
 
     Args:
         size: Side of the canvas in pixels.
-        scale: Range of the person's longer side relative to the canvas, drawn log-uniformly.
+        scale: Range of the person's longer side relative to the canvas, drawn log-uniformly. A photo's begins where the
+            whole photo is seen.
         rotate: Largest rotation in degrees.
         shear: Largest shear in degrees.
         whole: Probability of a person as portraits show them: in the middle and large, with little cut off.
@@ -42,6 +43,7 @@ class RandomPlacement(A.DualTransform):
     ) -> None:
         super().__init__(p=p)
         self.size, self.scale, self.rotate, self.shear, self.whole = size, scale, rotate, shear, whole
+        self.reflect = reflect
         self.borders = (
             (cv2.BORDER_REFLECT_101, cv2.BORDER_REFLECT_101) if reflect else (cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
         )
@@ -51,12 +53,15 @@ class RandomPlacement(A.DualTransform):
         return ["mask"]
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-        left, top, width, height = cv2.boundingRect(data["mask"])
+        mask = data["mask"]
+        left, top, width, height = cv2.boundingRect(np.asarray(mask > 127, np.uint8))
         if width == 0:  # no person at all
-            (height, width), left, top = data["mask"].shape[:2], 0, 0
+            (height, width), left, top = mask.shape[:2], 0, 0
         draw = self.py_random.uniform
         whole = self.whole > 0 and self.py_random.random() < self.whole
         scale = (0.7, 1.1) if whole else self.scale
+        if self.reflect:
+            scale = max(width, height) / max(mask.shape), scale[1]
         zoom = math.exp(draw(*map(math.log, scale))) * self.size / max(width, height)
         angle, shear = (math.radians(draw(-limit, limit)) for limit in (self.rotate, self.shear))
         linear = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
@@ -69,10 +74,10 @@ class RandomPlacement(A.DualTransform):
             anchor = np.array([left + width / 2, top + height / 2])
             target = self.size / 2 + (target - self.size / 2) / 2.5  # within a tenth of the middle
         shift = target - linear @ anchor
-        if top + height == data["mask"].shape[0]:
+        if mask[-1].any():
             # Whom the picture's lower edge cuts, the canvas's lower edge must cut too: nobody floats. The centres of
             # the lowest row count, since alpha fades out below them.
-            lowest = top + height - 1
+            lowest = mask.shape[0] - 1
             corners = linear @ np.array([[left, left + width], [lowest, lowest]]) + shift[:, None]
             shift[1] += max(0.0, self.size - corners[1].min())
         return {"matrix": np.column_stack([linear, shift]), "zoom": zoom}
@@ -115,13 +120,16 @@ class Augmentation:
     Args:
         size: Side of the training crop in pixels.
         whole_person: Probability of a person in the middle and large, as portraits show people.
+        person_scale: Range of the other people's longer side relative to the crop.
     """
 
-    def __init__(self, size: int, whole_person: float = 0.0) -> None:
+    def __init__(self, size: int, whole_person: float = 0.0, person_scale: tuple[float, float] = (0.6, 2.0)) -> None:
         self.size = size
         jitter = A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=0.8)
-        self.foreground = A.Compose([RandomPlacement(size, whole=whole_person), jitter])
-        self.photo = A.Compose([RandomPlacement(size, (0.6, 1.8), reflect=True), jitter])
+        self.foreground = A.Compose([RandomPlacement(size, person_scale, whole=whole_person), jitter])
+        self.photo = A.Compose(
+            [RandomPlacement(size, (0.6, 1.8), reflect=True), jitter], additional_targets={"known": "mask"}
+        )
         self.background = A.Compose(
             [
                 BackgroundCrop((size, size), scale=(0.25, 1.0), ratio=(0.75, 1.33)),
@@ -143,11 +151,11 @@ class Augmentation:
         augmented: Image = self.background(image=background)["image"]
         return augmented
 
-    def augment_photo(self, photo: MaskedPhoto, seed: int) -> MaskedPhoto:
-        """Photo and trimap at the training size, under the same warp; only 0 and 255 of the trimap are certain."""
+    def augment_photo(self, photo: LabelledPhoto, seed: int) -> LabelledPhoto:
+        """Photo and alpha at the training size, under the same warp; known is what comes of known pixels alone."""
         _reseed(self.photo, seed)
-        out = self.photo(image=photo.photo, mask=photo.trimap)
-        return MaskedPhoto(out["image"], out["mask"])
+        out = self.photo(image=photo.photo, mask=photo.alpha, known=photo.known)
+        return LabelledPhoto(out["image"], out["mask"], np.where(out["known"] == 255, np.uint8(255), np.uint8(0)))
 
 
 def random_tone(rng: np.random.Generator) -> Image:

@@ -126,7 +126,7 @@ class PhotoBenchmark(Benchmark):
     """Photos with masks that are not trained on. Masks err at the edge: where they do is no unknown region to score.
 
     Args:
-        photos: The photos; where their trimap is unknown, alpha counts as 0.
+        photos: The photos; their alpha counts everywhere, also where it is not certain.
         size: The longer side of a picture in pixels, reduced by area where the photo is larger; none keeps its own.
     """
 
@@ -150,8 +150,8 @@ class PhotoBenchmark(Benchmark):
         return self.photos.name(index)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        photo, trimap = self.photos.load(index % len(self))
-        photo, mask = _reduced(self.size, photo, np.where(trimap == 255, trimap, 0))
+        photo, alpha, _ = self.photos.load(index % len(self))
+        photo, mask = _reduced(self.size, photo, alpha)
         mask = np.where(mask < 128, np.uint8(0), np.uint8(255))
         return _item(photo, mask, mask, index >= len(self))
 

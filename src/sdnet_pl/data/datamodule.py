@@ -40,11 +40,12 @@ class MattingDataModule(LightningDataModule):
             and ``size`` from then on.
         batch_size: Samples a step and process.
         samples_per_epoch: Samples in an epoch, over all processes; none: each foreground once.
-        photos: Training sources of photos with masks, which teach where people are without touching the edge.
+        photos: Training sources of photos with masks or alphas, which teach where people are in ordinary pictures.
         photo: Probability that a sample is such a photo and no composite.
         no_person: Probability of a composite that shows its background alone.
         second_person: Probability of a second person behind the first, and of a third behind that.
         whole_person: Probability of a person in the middle and large, as portraits show people.
+        person_scale: Range of the other people's longer side relative to the crop, drawn log-uniformly.
         object_in_front: Probability of an object before the people.
         tone: Probability of another light on the whole scene: exposure, colour cast, gamma.
         degradation: Probability of each of blur, noise and JPEG on a composite.
@@ -71,6 +72,7 @@ class MattingDataModule(LightningDataModule):
         no_person: float = 0.0,
         second_person: float = 0.0,
         whole_person: float = 0.0,
+        person_scale: tuple[float, float] = (0.6, 2.0),
         object_in_front: float = 0.0,
         tone: float = 0.0,
         degradation: float = 0.2,
@@ -103,6 +105,8 @@ class MattingDataModule(LightningDataModule):
         for name in (*validation, *test):
             if "/" in name:
                 raise InputError(f"The benchmark {name!r} also names a file; give it a name without slashes.")
+        if not 0 < person_scale[0] <= person_scale[1]:
+            raise InputError(f"data.person_scale is {list(person_scale)}; give two numbers above 0, smaller first.")
         self.root = root
         self.foregrounds = foregrounds or [ProceduralPortraits(size=size)]
         self.backgrounds = backgrounds or [ProceduralBackgrounds(size=size)]
@@ -116,7 +120,7 @@ class MattingDataModule(LightningDataModule):
         self.predict = predict
         self.size, self.batch_size, self.seed = size, batch_size, seed
         self.growing_sizes, self.samples_per_epoch = dict(sorted(growing_sizes.items())), samples_per_epoch
-        self.photos, self.cache = photos, cache
+        self.photos, self.person_scale, self.cache = photos, person_scale, cache
         self.workers = workers if workers is not None else min(8, (os.cpu_count() or 1) // 2)
         self.degradation = Degradation(degradation)
 
@@ -134,6 +138,7 @@ class MattingDataModule(LightningDataModule):
                 self.size_of_sample,
                 self.seed,
                 photos=self.photos,
+                person_scale=self.person_scale,
                 cache=self.cache,
                 **self.chances,
             )

@@ -17,7 +17,7 @@ from sdnet_pl.data.sources.base import (
     Foreground,
     ForegroundSource,
     Image,
-    MaskedPhoto,
+    LabelledPhoto,
     PhotoSource,
 )
 from sdnet_pl.data.trimap import random_trimap
@@ -50,6 +50,7 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         no_person: Probability of a composite that shows its background alone.
         second_person: Probability of a second foreground behind the first, merged exactly, and of a third behind it.
         whole_person: Probability of a person in the middle and large, as portraits show people.
+        person_scale: Range of the other people's longer side relative to the crop.
         object_in_front: Probability of an object before the people, which is no part of them.
         tone: Probability of another light on the whole scene: exposure, colour cast, gamma.
         cache: Keeps every decoded picture in memory, except those of endless sources.
@@ -67,6 +68,7 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         no_person: float = 0.0,
         second_person: float = 0.0,
         whole_person: float = 0.0,
+        person_scale: tuple[float, float] = (0.6, 2.0),
         object_in_front: float = 0.0,
         tone: float = 0.0,
         cache: bool = False,
@@ -75,9 +77,11 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         self.size, self.seed = size, seed
         self.photo = photo if photos else 0.0
         self.no_person, self.second_person, self.whole_person = no_person, second_person, whole_person
-        self.object_in_front, self.tone = object_in_front, tone
+        self.person_scale, self.object_in_front, self.tone = person_scale, object_in_front, tone
+        # Whether every sample says where its alpha is certain: a batch must agree.
+        self.uncertain = self.photo > 0 or any(source.estimated_edge for source in foregrounds)
         self.cached: dict[tuple[int, int], Any] | None = {} if cache else None
-        self.augmentation = Augmentation(self._size_of(0), whole_person)
+        self.augmentation = Augmentation(self._size_of(0), whole_person, person_scale)
         self._order: tuple[int, np.ndarray] | None = None
 
     def __len__(self) -> int:
@@ -88,27 +92,27 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         """``foreground`` and ``background`` uint8 ``[3, S, S]``, ``alpha`` and ``trimap`` uint8 ``[1, S, S]``, and
         ``seed``, int64, for what the device still draws.
 
-        Where photos are drawn from, also ``known``, uint8 ``[1, S, S]``: 255 where alpha is certain, 0 where a photo's
-        mask cannot tell. A photo is its own foreground and background.
+        Where photos or estimated edges are drawn from, also ``known``, uint8 ``[1, S, S]``: 255 where alpha is
+        certain, 0 where it is not. A photo is its own foreground and background.
         """
         rng = np.random.default_rng([self.seed, 1, number])
         if self.augmentation.size != self._size_of(number):
-            self.augmentation = Augmentation(self._size_of(number), self.whole_person)
+            self.augmentation = Augmentation(self._size_of(number), self.whole_person, self.person_scale)
         round_, position = divmod(number, len(self))
         known = np.full((self.augmentation.size, self.augmentation.size), 255, np.uint8)
         if _happens(self.photo, rng):
-            photo, trimap = self._photo(rng)
-            known[(trimap > 0) & (trimap < 255)] = 0
-            foreground, background = Foreground(photo, np.where(trimap == 255, trimap, 0)), photo
+            photo, alpha, known = self._photo(round_, rng)
+            foreground, background = Foreground(photo, alpha), photo
         else:
-            foreground = self._foreground(int(self._shuffled(round_)[position]), round_, rng)
+            foreground = self._foreground(int(self._shuffled(round_)[position]), round_, rng, known)
             for _ in range(2):
                 if not _happens(self.second_person, rng):
                     break
-                other = self._foreground(int(rng.integers(len(self))), round_, rng)
+                other = self._foreground(int(rng.integers(len(self))), round_, rng, known)
                 foreground = merge_foregrounds(foreground, other)
             if _happens(self.no_person, rng):
                 foreground = Foreground(foreground.color, np.zeros_like(foreground.alpha))
+                known[:] = 255
             background = self._background(round_, rng)
             if _happens(self.object_in_front, rng):
                 texture = self._background(round_, rng)
@@ -126,28 +130,35 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
             "trimap": to_tensor(random_trimap(foreground.alpha, rng)),
             "seed": torch.tensor(_draw_seed(rng)),
         }
-        return sample | {"known": to_tensor(known)} if self.photo else sample
+        return sample | {"known": to_tensor(known)} if self.uncertain else sample
 
     def _size_of(self, number: int) -> int:
         return self.size(number) if callable(self.size) else self.size
 
-    def _foreground(self, number: int, round_: int, rng: np.random.Generator) -> Foreground:
-        # Folders wrap around; endless sources draw somebody new in every round.
-        return self.augmentation.augment_foreground(self._load(self.foregrounds, number, round_), _draw_seed(rng))
+    def _foreground(self, number: int, round_: int, rng: np.random.Generator, known: Image) -> Foreground:
+        """A person at the training size; ``known`` becomes 0 where the estimated edge is not to be taught."""
+        source, _ = _locate(self.foregrounds, number)
+        loaded = self._load(self.foregrounds, number, round_)
+        foreground = self.augmentation.augment_foreground(loaded, _draw_seed(rng))
+        if source.estimated_edge and rng.random() < 0.5:
+            known[(foreground.alpha > 0) & (foreground.alpha < 255)] = 0
+        return foreground
 
     def _background(self, round_: int, rng: np.random.Generator) -> Image:
         number = int(rng.integers(sum(map(len, self.backgrounds))))
         return self.augmentation.augment_background(self._load(self.backgrounds, number, round_), _draw_seed(rng))
 
-    def _photo(self, rng: np.random.Generator) -> MaskedPhoto:
+    def _photo(self, round_: int, rng: np.random.Generator) -> LabelledPhoto:
         number = int(rng.integers(sum(map(len, self.photos))))
-        return self.augmentation.augment_photo(self._load(self.photos, number, 0), _draw_seed(rng))
+        return self.augmentation.augment_photo(self._load(self.photos, number, round_), _draw_seed(rng))
 
     def _load(self, sources: Sequence[Any], number: int, round_: int) -> Any:
+        # Folders start again after their last picture; endless sources draw somebody new in every round.
         source, index = _locate(sources, number)
+        index += round_ * len(source)
         if self.cached is None or source.endless:
-            return source.load(index + round_ * len(source))
-        index %= len(source) // source.repeat
+            return source.load(index)
+        index %= source.pictures
         key = id(source), index
         if key not in self.cached:
             self.cached[key] = source.load(index)

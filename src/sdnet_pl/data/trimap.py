@@ -2,6 +2,8 @@
 
 import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sdnet_pl.data.sources.base import Image
@@ -70,6 +72,26 @@ def banded_trimap(alpha: Image, foreground_band: float, background_band: float) 
         inside = np.asarray(alpha == value, np.uint8)
         trimap[cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5) > band] = value
     return trimap
+
+
+def predicted_trimap(alpha: Tensor, low: float = 0.1, high: float = 0.9, band: int = 6) -> Tensor:
+    """A trimap from a network's alpha: certain where everything within ``band`` pixels says so.
+
+    Args:
+        alpha: ``[B, 1, H, W]`` in [0, 1].
+        low: Below it a pixel is background.
+        high: Above it a pixel is foreground.
+        band: Distance in pixels, along rows and columns, to the next pixel that is neither.
+
+    Returns:
+        uint8 ``[B, 1, H, W]`` of 0, 128 and 255.
+    """
+
+    def eroded(certain: Tensor) -> Tensor:
+        return F.max_pool2d((~certain).float(), 2 * band + 1, 1, band) == 0
+
+    trimap = torch.full_like(alpha, 128, dtype=torch.uint8)
+    return trimap.masked_fill(eroded(alpha < low), 0).masked_fill(eroded(alpha > high), 255)
 
 
 def trimap_channel(trimap: Tensor) -> Tensor:

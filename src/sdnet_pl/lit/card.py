@@ -110,4 +110,4 @@ def _source(source: Any, root: str | None) -> str:
 
 
 def _length(source: Any) -> str:
-    return "endless" if source.endless else str(len(source) // source.repeat)
+    return "endless" if source.endless else str(source.pictures)

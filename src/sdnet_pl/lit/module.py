@@ -16,6 +16,7 @@ from sdnet_pl.data.trimap import trimap_channel
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor
 from sdnet_pl.inference.weights import inherited_licence, read_weights, start_from
+from sdnet_pl.lit.first_pass import FirstPass
 from sdnet_pl.lit.optimizer import Muon
 from sdnet_pl.losses import Distillation, MattingObjective
 from sdnet_pl.metrics import BenchmarkMetrics
@@ -42,6 +43,8 @@ class SDNetModule(LightningModule):
         weights: Trained weights to start from, of the same preset: a name that ships, a checkpoint of another run, or
             a file of ``sdnet-pl export``. A network with a trimap may start from one without. What is recorded of
             their licence stays with what comes of them.
+        first_pass: Weights of a network without a trimap, which lets this one, with a trimap, learn to be the second of
+            two passes: half of the trimaps in training, and all in validation and test, come from its alpha.
         network: Constructor arguments of ``SDNet`` that replace the preset's, for example ``{ampa: false}``.
         distillation: Which side output teaches which: none, best_teacher, dense or transitive (Table 5).
         l1_weight: Weight of L_l1.
@@ -52,7 +55,10 @@ class SDNetModule(LightningModule):
         optimizer: ``adam`` (the paper's) or ``muon``, which learns more from as many samples; see
             :class:`sdnet_pl.lit.optimizer.Muon`. Its steps are ten times ``lr`` long.
         lr: Learning rate of Adam.
-        schedule: ``steps`` (x 0.1 at each milestone, as the paper) or ``cosine`` (to zero at the end of training).
+        weight_decay: Of the matrices that Muon drives; see :class:`sdnet_pl.lit.optimizer.Muon`.
+        schedule: ``steps`` (x 0.1 at each milestone, as the paper), ``cosine`` (to zero at the end of training), or
+            ``cooldown``: constant, and over the last fifth of the training linear to zero, so that a training can be
+            resumed with another end.
         milestones: Epochs of ``steps``.
         warmup_steps: Optimiser steps over which the learning rate rises linearly from zero.
         compile: Compiles the network's training step with ``torch.compile``: minutes at the start for a shorter step.
@@ -69,6 +75,7 @@ class SDNetModule(LightningModule):
         trimap: bool = False,
         network: dict[str, Any] | None = None,
         weights: str | None = None,
+        first_pass: str | None = None,
         distillation: Distillation = "best_teacher",
         l1_weight: float = 1.0,
         laplacian_weight: float = 1.0,
@@ -77,7 +84,8 @@ class SDNetModule(LightningModule):
         distillation_weight: float = 1.0,
         optimizer: Literal["adam", "muon"] = "adam",
         lr: float = 1e-4,
-        schedule: Literal["steps", "cosine"] = "steps",
+        weight_decay: float = 0.0,
+        schedule: Literal["steps", "cosine", "cooldown"] = "steps",
         milestones: Sequence[int] = (75, 100),
         warmup_steps: int = 0,
         compile: bool = False,
@@ -87,6 +95,10 @@ class SDNetModule(LightningModule):
         self.save_hyperparameters()
         if not lr > 0:
             raise InputError(f"model.lr is {lr}; a learning rate is a number > 0 (the paper: 1e-4).")
+        if not weight_decay >= 0:
+            raise InputError(f"model.weight_decay is {weight_decay}; it is a number >= 0 (0: none).")
+        if weight_decay and optimizer != "muon":
+            raise InputError("model.weight_decay is for the matrices that Muon drives; set model.optimizer to muon.")
         if warmup_steps < 0:
             raise InputError(f"model.warmup_steps is {warmup_steps}; it must be at least 0.")
         self.model = create_model(preset, trimap=trimap, **(network or {}))
@@ -96,13 +108,16 @@ class SDNetModule(LightningModule):
             trained = read_weights(weights)
             start_from(self.model, trained)
             self.training_size, self.licence = trained.training_size, inherited_licence(trained)
+        if first_pass is not None and not trimap:
+            raise InputError("model.first_pass makes trimaps, and this network takes none; set model.trimap to true.")
+        self.first_pass = FirstPass(first_pass) if first_pass is not None else None
         # A fifth to a quarter faster on a CPU, and what half precision wants on a GPU.
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.compiled = compile
         self.objective = MattingObjective(
             distillation, l1_weight, laplacian_weight, composition_weight, aux_weight, distillation_weight
         )
-        self.optimizer, self.lr, self.schedule = optimizer, lr, schedule
+        self.optimizer, self.lr, self.weight_decay, self.schedule = optimizer, lr, weight_decay, schedule
         self.milestones, self.warmup_steps = milestones, warmup_steps
         self.metrics: dict[str, dict[str, BenchmarkMetrics]] = {"val": {}, "test": {}}
         self.scores: dict[str, dict[str, float]] = {}
@@ -135,6 +150,10 @@ class SDNetModule(LightningModule):
         return (_compiled() if self.compiled else SDNet.forward_side_outputs)(self.model, x)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        if self.first_pass is not None:
+            half = len(batch["image"]) // 2
+            predicted = self.first_pass.training_trimap(batch["image"][:half], int(batch["seed"][0]))
+            batch = {**batch, "trimap": torch.cat([predicted, batch["trimap"][half:]])}
         out = self.training_forward(self.network_input(batch))
         terms = self.objective(
             out.alpha.float(),
@@ -182,15 +201,15 @@ class SDNetModule(LightningModule):
         optimizer: torch.optim.Optimizer
         if self.optimizer == "muon":
             gates = [p for m in self.modules() if isinstance(m, SqueezeExcitation) for p in m.parameters()]
-            optimizer = Muon(self.parameters(), gates, lr=self.lr, muon_lr=10 * self.lr)
+            optimizer = Muon(self.parameters(), gates, lr=self.lr, muon_lr=10 * self.lr, weight_decay=self.weight_decay)
         else:
             optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
         self.trainer.fit_loop.setup_data()  # before it the number of batches may be unknown
         if math.isinf(self.trainer.num_training_batches):
             raise InputError("An epoch has no batch to train on; raise trainer.limit_train_batches.")
         total = self.trainer.estimated_stepping_batches
-        if self.schedule == "cosine" and math.isinf(total):
-            raise InputError("model.schedule cosine needs an end to fall to; set trainer.max_epochs or max_steps.")
+        if self.schedule != "steps" and math.isinf(total):
+            raise InputError(f"model.schedule {self.schedule} needs an end; set trainer.max_epochs or max_steps.")
         rank_zero_info(
             f"{sum(map(len, self.data.foregrounds))} foregrounds, {sum(map(len, self.data.backgrounds))} backgrounds, "
             f"{self.data.samples} samples an epoch, {total} steps in all."
@@ -206,6 +225,8 @@ class SDNetModule(LightningModule):
             warmup = min(1.0, (step + 1) / (self.warmup_steps + 1))
             if self.schedule == "cosine":
                 return warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
+            if self.schedule == "cooldown":
+                return warmup * min(1.0, 5 * (1 - step / total))
             return warmup * 0.1 ** sum(step >= epoch * steps_per_epoch for epoch in self.milestones)
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
@@ -235,8 +256,9 @@ class SDNetModule(LightningModule):
         return x.contiguous(memory_format=torch.channels_last)
 
     def _evaluation_step(self, stage: str, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Any]:
-        out = self.model.forward_side_outputs(self.network_input(batch))
-        alpha, trimap = out.alpha.float(), batch["trimap"]
+        trimap = batch["trimap"] if self.first_pass is None else self.first_pass.trimap(batch["image"])
+        out = self.model.forward_side_outputs(self.network_input({**batch, "trimap": trimap}))
+        alpha = out.alpha.float()
         if self.model.trimap:  # what the trimap tells is known: the usual protocol of trimap-based methods
             alpha = torch.where(trimap == 128, alpha, (trimap == 255).float())
         if alpha.isnan().any():
@@ -245,7 +267,7 @@ class SDNetModule(LightningModule):
         metrics = list(self.metrics[stage].values())[dataloader_idx].to(alpha.device)
         scores = None
         if not batch["padding"].any():
-            metrics.update(alpha, batch["alpha"], trimap)
+            metrics.update(alpha, batch["alpha"], batch["trimap"])
             scores = dict(zip(metrics.score_names, metrics.latest[:, 0].tolist(), strict=True))
         return {"alpha": alpha, "side_outputs": out.side_outputs, "scores": scores}
 

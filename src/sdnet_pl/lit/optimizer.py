@@ -29,6 +29,7 @@ class Muon(torch.optim.Optimizer):
         muon_lr: The length of a step of Muon in the spectral norm, before a factor of sqrt(out / in) for matrices
             with more rows than columns.
         momentum: Of Muon, after Nesterov.
+        weight_decay: Of Muon's matrices, decoupled: every step shrinks them by ``muon_lr * weight_decay``.
         betas: Of Adam.
         eps: Of Adam.
     """
@@ -40,6 +41,7 @@ class Muon(torch.optim.Optimizer):
         lr: float = 2e-3,
         muon_lr: float = 0.02,
         momentum: float = 0.95,
+        weight_decay: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
@@ -50,7 +52,7 @@ class Muon(torch.optim.Optimizer):
             {"params": [p for p in params if id(p) not in known], "orthogonal": False, "lr": lr},
             {"params": mixing, "orthogonal": True, "lr": muon_lr},
         ]
-        super().__init__(groups, {"momentum": momentum, "betas": betas, "eps": eps})
+        super().__init__(groups, {"momentum": momentum, "weight_decay": weight_decay, "betas": betas, "eps": eps})
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As of every optimiser.
@@ -96,6 +98,7 @@ class Muon(torch.optim.Optimizer):
         grads = [p.grad for p in params if p.grad is not None]
         torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
         ahead = torch._foreach_lerp(grads, momenta, group["momentum"])
+        torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
         by_shape = defaultdict(list)
         for param, update in zip(params, ahead, strict=True):
             by_shape[param.shape[0], param[0].numel()].append((param, update))

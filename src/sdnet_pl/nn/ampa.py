@@ -48,9 +48,11 @@ class AMPA(nn.Module):
     Args:
         channels: C of the input and the output ``[B, C, H, W]``.
         separable: Makes the atrous and the asymmetric branch depthwise-separable too. The paper's are full.
+        attention_norm: BatchNorm on what the attention reads, so that its scale cannot grow until every gate is 0 or 1
+            for every picture and learns no more. The paper has none there.
     """
 
-    def __init__(self, channels: int, separable: bool = False) -> None:
+    def __init__(self, channels: int, separable: bool = False, attention_norm: bool = False) -> None:
         super().__init__()
 
         def view(*convs: nn.Module) -> nn.Sequential:
@@ -76,9 +78,11 @@ class AMPA(nn.Module):
         for parameter in self.squeeze.parameters():
             # The three act as one convolution, so they share its fan-in: torch's default bound for 3C channels.
             nn.init.uniform_(parameter, -((3 * channels) ** -0.5), (3 * channels) ** -0.5)
+        self.attention_norm = nn.Sequential(*[nn.BatchNorm2d(channels)] if attention_norm else [])
         self.attention = SqueezeExcitation(channels)
         self.project = pointwise(bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         depthwise, atrous, asymmetric = (self.squeeze[name](view(x)) for name, view in self.views.items())
-        return torch.add(self.project(self.attention(depthwise + atrous + asymmetric)), x)
+        aggregated = self.attention_norm(depthwise + atrous + asymmetric)
+        return torch.add(self.project(self.attention(aggregated)), x)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from sdnet_pl.nn.ampa import AMPA
 from sdnet_pl.nn.octave import GOctConv, SimplifiedGOctConv
 from sdnet_pl.nn.sdnet import SDNet
 
@@ -32,6 +33,9 @@ def fold_batch_norm(model: SDNet) -> SDNet:
         elif isinstance(module, SimplifiedGOctConv):
             for octave, conv in module.convs.items():
                 _fold([conv], module.norm_act[octave], 0)
+        elif isinstance(module, AMPA):
+            if module.attention_norm:
+                _fold(list(module.squeeze.values()), module.attention_norm, 0)
         elif isinstance(module, nn.Sequential):
             for i in range(1, len(module)):
                 _fold([module[i - 1]], module, i)

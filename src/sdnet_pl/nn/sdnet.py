@@ -69,6 +69,7 @@ class SDNet(nn.Module):
         aggregate: What feeds Eq. 5: ``side_outputs`` (the one-channel maps, literally) or ``features``, the F_dec^i.
         residual: Residual in every ILBlock.
         separable_ampa: Depthwise-separable atrous and asymmetric branches in AMPA.
+        attention_norm: BatchNorm before AMPA's attention, which keeps its gates alive under Muon.
         fusible_activations: LeakyReLU after the stem and the depthwise convolutions, ReLU in the decoder: where
             runtimes fuse them with a convolution. Otherwise PReLU after every convolution or sum (the paper).
         refinement_channels: Channels of a fourth gOctConv block after Eq. 5, which adds the finer octave of stage 1 at
@@ -91,6 +92,7 @@ class SDNet(nn.Module):
         aggregate: Literal["side_outputs", "features"] = "side_outputs",
         residual: bool = False,
         separable_ampa: bool = False,
+        attention_norm: bool = False,
         fusible_activations: bool = False,
         refinement_channels: int = 0,
     ) -> None:
@@ -125,7 +127,10 @@ class SDNet(nn.Module):
         )
         encoded = [2 * width for width in widths[1:]]
         self.ampa = nn.ModuleDict(
-            {str(i): AMPA(c, separable_ampa) if ampa else nn.Identity() for i, c in enumerate(encoded, start=2)}
+            {
+                str(i): AMPA(c, separable_ampa, attention_norm) if ampa else nn.Identity()
+                for i, c in enumerate(encoded, start=2)
+            }
         )
         self.logits_stride = 1 if refinement_channels else 2 * stem_stride
         refinement = (widths[0], refinement_channels) if refinement_channels else None

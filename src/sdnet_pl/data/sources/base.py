@@ -21,32 +21,40 @@ class Foreground(NamedTuple):
     alpha: Image
 
 
-class MaskedPhoto(NamedTuple):
-    """A photo of people in their surroundings, and where its mask can be relied on.
+class LabelledPhoto(NamedTuple):
+    """A photo of people in their surroundings, their alpha, and where that can be relied on.
 
     Attributes:
         photo: uint8 ``[H, W, 3]``, RGB.
-        trimap: uint8 ``[H, W]``: 255 people, 0 everything else, 128 where the mask cannot tell.
+        alpha: uint8 ``[H, W]``, 0 to 255; of a mask 0 and 255 alone.
+        known: uint8 ``[H, W]``: 255 where alpha is certain, 0 where it is not.
     """
 
     photo: Image
-    trimap: Image
+    alpha: Image
+    known: Image
 
 
 class ForegroundSource(ABC):
     """People with their alpha. Pure: the same index gives the same pixels in every process and epoch.
 
     Attributes:
-        endless: Every index gives somebody new; otherwise they begin again behind the last.
-        repeat: How often an epoch visits each; the length counts every visit.
+        endless: Every index gives somebody new; otherwise the indices start again after the last picture.
+        estimated_edge: The alphas are right about where the person is; their soft edge is an estimate, and half of
+            the samples do not teach it.
     """
 
     endless = False
-    repeat = 1
+    estimated_edge = False
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many foregrounds one epoch draws from this source."""
+        """How many foregrounds one round of the training draws from this source."""
+
+    @property
+    def pictures(self) -> int:
+        """How many different foregrounds there are (an endless source: as many as its length)."""
+        return len(self)
 
     @abstractmethod
     def load(self, index: int) -> Foreground:
@@ -65,11 +73,15 @@ class BackgroundSource(ABC):
     """Pictures without people. Pure, and endless or not, in the same sense as :class:`ForegroundSource`."""
 
     endless = False
-    repeat = 1
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many backgrounds there are (an endless source: a nominal number)."""
+        """How many backgrounds there are (an endless source: a nominal number), times their weight."""
+
+    @property
+    def pictures(self) -> int:
+        """How many different backgrounds there are (an endless source: as many as its length)."""
+        return len(self)
 
     @abstractmethod
     def load(self, index: int) -> Image:
@@ -85,17 +97,21 @@ class BackgroundSource(ABC):
 
 
 class PhotoSource(ABC):
-    """Photos of people with a mask. Pure, and endless or not, in the same sense as :class:`ForegroundSource`."""
+    """Photos of people with an alpha or a mask. Pure, and endless or not, as :class:`ForegroundSource`."""
 
     endless = False
-    repeat = 1
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many photos there are."""
+        """How many photos there are, times their weight."""
+
+    @property
+    def pictures(self) -> int:
+        """How many different photos there are."""
+        return len(self)
 
     @abstractmethod
-    def load(self, index: int) -> MaskedPhoto:
+    def load(self, index: int) -> LabelledPhoto:
         """The photo number ``index`` >= 0; folders wrap around at their end."""
 
     @abstractmethod

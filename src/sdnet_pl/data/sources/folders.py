@@ -1,6 +1,8 @@
 """Folders of the user's own pictures as sources."""
 
 import hashlib
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from sdnet_pl.data.sources.base import (
     Foreground,
     ForegroundSource,
     Image,
-    MaskedPhoto,
+    LabelledPhoto,
     PhotoSource,
 )
 from sdnet_pl.data.trimap import banded_trimap
@@ -35,26 +37,33 @@ class CutoutFolder(ForegroundSource):
 
     Args:
         path: the folder.
-        names: a text file with the names of the pictures to take, one a line: paths below the folder without suffix.
-            None: all.
-        repeat: how often an epoch visits each: what is rare among the pictures and common in photos can come more
-            often by a second source.
+        names: which pictures to take: a text file with a name a line, or a list of patterns such as ``[studio*]``.
+            Names are paths below the folder without suffix. None: all.
+        weight: how often a round visits each: 3 three times, 0.25 every fourth round. So a collection that is too large
+            comes less often, and what is rare among the pictures and common in photos more often.
+        estimated_edge: the soft edges of these alphas are an estimate, as of pictures cut out of one backdrop colour:
+            half of the samples are not taught there.
 
     Raises:
         InputError: the folder is missing or empty, a file in it is no picture or has no alpha channel, or a name is of
             no picture. Only headers are read here; pixels that do not decode are found by :meth:`load`.
     """
 
-    def __init__(self, path: str, names: str | None = None, repeat: int = 1) -> None:
-        if repeat < 1:
-            raise InputError(f"repeat is {repeat}; an epoch visits each picture of {path} once or more.")
-        self.path, self.repeat = path, repeat
-        self.files = list_pictures(path) if names is None else _named(path, Path(names))
+    def __init__(
+        self, path: str, names: str | Sequence[str] | None = None, weight: float = 1.0, estimated_edge: bool = False
+    ) -> None:
+        self.path, self.estimated_edge = path, estimated_edge
+        self.files = _chosen(path, names)
+        self.length = weighted_length(len(self.files), weight, path)
         for file in self.files:
             require_alpha(file, read_header(file).has_alpha)
 
     def __len__(self) -> int:
-        return len(self.files) * self.repeat
+        return self.length
+
+    @property
+    def pictures(self) -> int:
+        return len(self.files)
 
     def load(self, index: int) -> Foreground:
         color, alpha = read_rgba(self.files[index % len(self.files)])
@@ -107,26 +116,34 @@ class BackgroundFolder(BackgroundSource):
 
     Args:
         path: the folder.
+        names: as of :class:`CutoutFolder`.
+        weight: likewise.
 
     Raises:
-        InputError: the folder is missing or empty. A file that does not decode is found by :meth:`load`.
+        InputError: the folder is missing or empty, or a name is of no picture. A file that does not decode is found by
+            :meth:`load`.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, names: str | Sequence[str] | None = None, weight: float = 1.0) -> None:
         self.path = path
-        self.files = list_pictures(path)
+        self.files = _chosen(path, names)
+        self.length = weighted_length(len(self.files), weight, path)
 
     def __len__(self) -> int:
+        return self.length
+
+    @property
+    def pictures(self) -> int:
         return len(self.files)
 
     def load(self, index: int) -> Image:
-        return read_rgb(self.files[index % len(self)])
+        return read_rgb(self.files[index % len(self.files)])
 
     def fingerprint(self, index: int) -> str:
-        return sha256(self.files[index % len(self)])
+        return sha256(self.files[index % len(self.files)])
 
     def name(self, index: int) -> str:
-        return picture_name(self.files[index % len(self)], self.path)
+        return picture_name(self.files[index % len(self.files)], self.path)
 
 
 class MaskFolder(PhotoSource):
@@ -138,36 +155,92 @@ class MaskFolder(PhotoSource):
     Args:
         path: the folder that holds ``image/`` and ``mask/``; sub-folders of both are searched alike.
         band: the distance from the edge up to which the mask is not relied on, relative to the photo's longer side.
+        weight: as of :class:`CutoutFolder`.
 
     Raises:
         InputError: as :class:`PairFolder`, and :meth:`load` for a mask with a grey that is neither black nor white.
     """
 
-    def __init__(self, path: str, band: float = 0.01) -> None:
+    def __init__(self, path: str, band: float = 0.01, weight: float = 1.0) -> None:
         if not 0 <= band < 0.5:
             raise InputError(f"band is {band}; it is a share of the photo's longer side, from 0 to below 0.5.")
         self.path, self.band = path, band
         self.files = paired_files(Path(path), "image", "mask")
+        self.length = weighted_length(len(self.files), weight, path)
 
     def __len__(self) -> int:
+        return self.length
+
+    @property
+    def pictures(self) -> int:
         return len(self.files)
 
-    def load(self, index: int) -> MaskedPhoto:
-        photo, mask = self.files[index % len(self)]
+    def load(self, index: int) -> LabelledPhoto:
+        photo, mask = self.files[index % len(self.files)]
         people = read_alpha(mask)
         if not np.isin(people, (0, 255)).all():
             raise InputError(
                 f"{mask} holds greys, and a mask is black and white; a soft alpha belongs into alpha/ of a PairFolder."
             )
         band = self.band * max(people.shape)
-        return MaskedPhoto(read_rgb(photo), banded_trimap(people, band, band))
+        known = np.where(banded_trimap(people, band, band) == 128, np.uint8(0), np.uint8(255))
+        return LabelledPhoto(read_rgb(photo), people, known)
 
     def fingerprint(self, index: int) -> str:
-        files = sha256_of_files(*self.files[index % len(self)])
+        files = sha256_of_files(*self.files[index % len(self.files)])
         return hashlib.sha256(f"{files} {self.band}".encode()).hexdigest()
 
     def name(self, index: int) -> str:
-        return picture_name(self.files[index % len(self)][0], Path(self.path) / "image")
+        return picture_name(self.files[index % len(self.files)][0], Path(self.path) / "image")
+
+
+class LabelledFolder(PhotoSource):
+    """Photos in ``image/``, a soft alpha of their people in ``alpha/``, and where it is certain in ``known/``.
+
+    Such labels come from other networks, or from people who mark what they cannot tell: 255 in ``known`` is taught, and
+    everything else is left out of the loss. Three files of one name and one size.
+
+    Args:
+        path: the folder that holds ``image/``, ``alpha/`` and ``known/``; their sub-folders are searched alike.
+        weight: as of :class:`CutoutFolder`.
+
+    Raises:
+        InputError: as :class:`PairFolder`.
+    """
+
+    def __init__(self, path: str, weight: float = 1.0) -> None:
+        self.path = path
+        alphas, knowns = (paired_files(Path(path), "image", labels) for labels in ("alpha", "known"))
+        self.files = [(*files, known) for files, (_, known) in zip(alphas, knowns, strict=True)]
+        self.length = weighted_length(len(self.files), weight, path)
+
+    def __len__(self) -> int:
+        return self.length
+
+    @property
+    def pictures(self) -> int:
+        return len(self.files)
+
+    def load(self, index: int) -> LabelledPhoto:
+        photo, alpha, known = self.files[index % len(self.files)]
+        return LabelledPhoto(read_rgb(photo), read_alpha(alpha), read_alpha(known))
+
+    def fingerprint(self, index: int) -> str:
+        return sha256_of_files(*self.files[index % len(self.files)])
+
+    def name(self, index: int) -> str:
+        return picture_name(self.files[index % len(self.files)][0], Path(self.path) / "image")
+
+
+def weighted_length(pictures: int, weight: float, path: str) -> int:
+    """How many pictures a round draws from a folder whose pictures have a weight.
+
+    Raises:
+        InputError: the weight is not above 0.
+    """
+    if not weight > 0:
+        raise InputError(f"The weight of {path} is {weight}; it is how often a round visits each picture, above 0.")
+    return max(1, round(pictures * weight))
 
 
 def paired_files(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
@@ -190,6 +263,18 @@ def paired_files(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Pat
                 f"{of_alpha.width}×{of_alpha.height}; both must have one size: export them again from the same picture."
             )
     return files
+
+
+def _chosen(folder: str, names: str | Sequence[str] | None) -> list[Path]:
+    if names is None:
+        return list_pictures(folder)
+    if isinstance(names, str):
+        return _named(folder, Path(names))
+    pictures = pictures_by_name(folder)
+    for pattern in names:
+        if not any(fnmatchcase(name, pattern) for name in pictures):
+            raise InputError(f"No name of a picture in {folder} fits {pattern!r}; names are paths below it, no suffix.")
+    return [file for name, file in pictures.items() if any(fnmatchcase(name, pattern) for pattern in names)]
 
 
 def _named(folder: str, names: Path) -> list[Path]:
