@@ -1,0 +1,42 @@
+"""Which gates of AMPA's channel attention follow the picture, and which are the same for every photo."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from sdnet_pl.data.pictures import list_pictures, read_rgb
+from sdnet_pl.explore import look
+from sdnet_pl.inference import load_weights
+
+LEVELS = (2, 3, 4)
+SAME = 0.01  # a gate whose weights in [0, 1] lie within this of each other does not follow the picture
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gates", description=__doc__)
+    parser.add_argument("photos", type=Path, help="a folder of photos")
+    parser.add_argument("weights", nargs="+", help="names that ship, checkpoints or files of sdnet-pl export")
+    parser.add_argument(
+        "--number", type=int, default=16, help="photos to look at, spread over all (default: %(default)s)"
+    )
+    args = parser.parse_args(arguments)
+    pictures = list_pictures(args.photos)
+    pictures = pictures[:: -(-len(pictures) // args.number)]
+    names = [f"ampa.{level}.attention.gate" for level in LEVELS]
+    print("| weights | level | gates | the same for every photo | shut | standard deviation |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for weights in args.weights:
+        model, size = load_weights(weights)
+        seen = [look(model, read_rgb(picture), size, names=names).features for picture in tqdm(pictures, leave=False)]
+        for level, name in zip(LEVELS, names, strict=True):
+            gates = torch.stack([features[name].flatten() for features in seen])
+            same = (gates.amax(0) - gates.amin(0) < SAME).sum()
+            shut = (gates.amax(0) < SAME).sum()
+            print(f"| {weights} | {level} | {gates.shape[1]} | {same} | {shut} | {gates.std(0).mean():.3f} |")
+
+
+if __name__ == "__main__":
+    main()
