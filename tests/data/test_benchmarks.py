@@ -74,6 +74,27 @@ def test_no_composite_comes_twice(folder, count):
         benchmark(folder, backgrounds_per_foreground=count)
 
 
+def test_people_far_away_stand_on_the_lower_edge(folder):
+    near, far = benchmark(folder, size=80), benchmark(folder, size=80, person_height=0.25)
+    assert near.hash != far.hash != benchmark(folder, size=80, person_height=0.5).hash
+    places = set()
+    for index in range(3):
+        sample = far[index]
+        assert max(sample["image"].shape[1:]) == 80
+        rows = np.flatnonzero(sample["alpha"][0].numpy().max(axis=1))
+        height = sample["alpha"].shape[1]
+        # The cut-outs' outermost rows are nearly transparent, and vanish where they are made smaller.
+        assert height - rows[0] == pytest.approx(round(height / 4), abs=2)
+        assert rows[-1] >= height - 2
+        places.add(int(np.flatnonzero(sample["alpha"][0].numpy().max(axis=0))[0]))
+        around = sample["image"].permute(1, 2, 0).numpy()[: height // 2]
+        scene = cover(far.backgrounds.load(far.pairs[index][1]), *sample["alpha"].shape[1:])
+        np.testing.assert_array_equal(around, scene[: height // 2])
+    assert len(places) > 1
+    with pytest.raises(InputError, match=r"person_height is 1\.5; .* up to 1"):
+        benchmark(folder, person_height=1.5)
+
+
 def test_a_size_that_no_network_takes_is_refused(folder):
     with pytest.raises(InputError, match=r"size is 16; .* at least 32"):
         benchmark(folder, size=16)

@@ -69,6 +69,8 @@ class CompositeBenchmark(Benchmark):
         seed: Seed of the choice of backgrounds.
         trimap_kernel: Diameter in pixels of the ellipse that the trimap is made with, the same whatever the size: in
             composites of 100 pixels 25 leave hardly anything known.
+        person_height: Height of the person as a share of the picture's, to score people who are far away: they stand on
+            the lower edge of the whole background. None: the person's own picture is the frame.
     """
 
     foregrounds: ForegroundSource
@@ -77,6 +79,7 @@ class CompositeBenchmark(Benchmark):
     size: int | None = None
     seed: int = 0
     trimap_kernel: int = EVALUATION_KERNEL
+    person_height: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.backgrounds_per_foreground <= len(self.backgrounds):
@@ -85,6 +88,10 @@ class CompositeBenchmark(Benchmark):
                 f"number of backgrounds, {len(self.backgrounds)}, since no composite may come twice."
             )
         check_kernel(self.trimap_kernel)
+        if self.person_height is not None and not 0 < self.person_height <= 1:
+            raise InputError(
+                f"person_height is {self.person_height}; it is a share of the picture's, above 0, up to 1."
+            )
         _require_size(self.size)
 
     @cached_property
@@ -101,8 +108,11 @@ class CompositeBenchmark(Benchmark):
     def description(self) -> dict[str, Any]:
         foregrounds = {i: self.foregrounds.fingerprint(i) for i in {i for i, _ in self.pairs}}
         backgrounds = {j: self.backgrounds.fingerprint(j) for j in {j for _, j in self.pairs}}
+        rules = {"version": 1, "size": self.size, "trimap_kernel": self.trimap_kernel}
+        if self.person_height is not None:
+            rules["person_height"] = self.person_height
         return {
-            "rules": {"version": 1, "size": self.size, "trimap_kernel": self.trimap_kernel},
+            "rules": rules,
             "pairs": [{"foreground": foregrounds[i], "background": backgrounds[j]} for i, j in self.pairs],
         }
 
@@ -115,8 +125,17 @@ class CompositeBenchmark(Benchmark):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         i, j = self.pairs[index % len(self)]
-        foreground = Foreground(*_reduced(self.size, *self.foregrounds.load(i)))
-        image = composite_uint8(foreground, cover(self.backgrounds.load(j), *foreground.alpha.shape))
+        foreground, background = self.foregrounds.load(i), self.backgrounds.load(j)
+        if self.person_height is None:
+            foreground = Foreground(*_reduced(self.size, *foreground))
+            background = cover(background, *foreground.alpha.shape)
+        else:
+            scale = (self.size or max(background.shape[:2])) / max(background.shape[:2])
+            height, width = (max(32, round(side * scale)) for side in background.shape[:2])
+            background = cover(background, height, width)
+            place = np.random.default_rng([self.seed, i, j]).uniform()
+            foreground = _standing(foreground, height, width, round(self.person_height * height), place)
+        image = composite_uint8(foreground, background)
         trimap = evaluation_trimap(foreground.alpha, self.trimap_kernel)
         return _item(image, foreground.alpha, trimap, index >= len(self))
 
@@ -198,6 +217,22 @@ class AlphaBenchmark(Benchmark):
         image, alpha = _reduced(self.size, read_rgb(photo), read_alpha(alpha_file))
         trimap = read_alpha(self.trimaps[number]) if self.trimaps else evaluation_trimap(alpha)
         return _item(image, alpha, trimap, index >= len(self))
+
+
+def _standing(person: Foreground, height: int, width: int, tall: int, place: float) -> Foreground:
+    """The person, ``tall`` pixels high, on a canvas's lower edge, ``place`` in [0, 1] of the way across."""
+    left, top, wide, high = cv2.boundingRect(person.alpha)
+    scale = tall / max(1, high)
+    cut = (slice(top, top + high), slice(left, left + wide))
+    shape = max(1, round(wide * scale)), max(1, tall)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    color, alpha = (np.asarray(cv2.resize(x[cut], shape, interpolation=interpolation), np.uint8) for x in person)
+    first = round(place * max(0, width - shape[0]))
+    visible = min(shape[0], width)
+    canvas = Foreground(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8))
+    for whole, part in zip(canvas, (color, alpha), strict=True):
+        whole[height - tall :, first : first + visible] = part[:, :visible]
+    return canvas
 
 
 def _require_size(size: int | None) -> None:
