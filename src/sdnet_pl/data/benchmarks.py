@@ -108,7 +108,7 @@ class CompositeBenchmark(Benchmark):
     def description(self) -> dict[str, Any]:
         foregrounds = {i: self.foregrounds.fingerprint(i) for i in {i for i, _ in self.pairs}}
         backgrounds = {j: self.backgrounds.fingerprint(j) for j in {j for _, j in self.pairs}}
-        rules = {"version": 1, "size": self.size, "trimap_kernel": self.trimap_kernel}
+        rules: dict[str, Any] = {"version": 1, "size": self.size, "trimap_kernel": self.trimap_kernel}
         if self.person_height is not None:
             rules["person_height"] = self.person_height
         return {
