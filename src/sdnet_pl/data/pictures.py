@@ -3,18 +3,21 @@
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
+from sdnet_pl.data.colors import file_profile, to_srgb
+from sdnet_pl.data.metadata import Metadata, read_metadata
 from sdnet_pl.errors import InputError
 
 IMAGE_SUFFIXES = (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -119,7 +122,7 @@ def read_header(path: str | Path) -> Header:
     Raises:
         InputError: the file is missing or no picture.
     """
-    with _readable(path), Image.open(path) as picture:
+    with _opened(path) as picture:
         width, height = picture.size
         # To find metadata that may stand behind a PNG's pixels, Pillow decodes them.
         front_only = picture.format == "PNG" and not _has_metadata_behind_pixels(path)
@@ -138,15 +141,21 @@ def read_rgb(path: str | Path | PackedPicture) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, damaged, no picture, or larger than Pillow decodes.
     """
-    pixels = _read_plain_jpeg(path)
-    if pixels is not None:
-        return pixels
-    picture = _decode(path)
-    with _readable(path):
-        if _has_alpha(picture):
-            shown = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
-        return np.array(_as_mode(picture, "RGB"))
+    with _opened(path) as picture:
+        return _rgb(picture, path)
+
+
+def read_photo(path: str | Path | PackedPicture) -> tuple[NDArray[np.uint8], Metadata]:
+    """The pixels that :func:`read_rgb` gives, and what of the photo's metadata belongs into a cut-out of it.
+
+    Raises:
+        InputError: as :func:`read_rgb`.
+    """
+    with _opened(path) as picture:
+        # A TIFF's cannot be read once it is decoded, and a PNG's may stand behind its pixels.
+        early = picture.format != "PNG" and read_metadata(picture)
+        pixels = _rgb(picture, path)
+        return pixels, early or read_metadata(picture)
 
 
 def read_rgba(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -155,10 +164,11 @@ def read_rgba(path: str | Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     Raises:
         InputError: as :func:`read_rgb`, and for a picture without transparency.
     """
-    picture = _decode(path)
-    require_alpha(path, _has_alpha(picture))
-    with _readable(path):
-        pixels = np.array(_as_mode(picture, "RGBA"))
+    with _opened(path) as picture:
+        transparent = _has_alpha(picture)
+        decoded = _decode(picture, path)
+        require_alpha(path, transparent)
+        pixels = np.array(_as_mode(decoded, "RGBA"))
     color, alpha = cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), cv2.extractChannel(pixels, 3)
     return np.asarray(color, np.uint8), np.asarray(alpha, np.uint8)
 
@@ -174,10 +184,11 @@ def read_alpha(path: str | Path | PackedPicture, equal_channels: bool = False) -
     Raises:
         InputError: as :func:`read_rgb`, and for a picture with colours or transparency of its own.
     """
-    picture = _decode(path)
-    if not equal_channels:
-        require_single_channel(path, picture.mode, _has_alpha(picture))
-    with _readable(path):
+    with _opened(path) as file:
+        mode, transparent = file.mode, _has_alpha(file)
+        picture = _decode(file, path, colors=False)
+        if not equal_channels:
+            require_single_channel(path, mode, transparent)
         if picture.mode in _SINGLE_CHANNEL and not _has_alpha(picture):
             return np.array(_as_mode(picture, "L"))
         colors = np.array(picture.convert("RGBA"))
@@ -207,14 +218,27 @@ def require_single_channel(path: str | Path | PackedPicture, mode: str, has_alph
     Raises:
         InputError: the pixel format is not one of a single channel.
     """
+    if mode == "F":
+        raise _unknown_white(path)
     if has_alpha or mode not in (*_SINGLE_CHANNEL, "P"):
         raise _color_alpha(
             path, "transparency" if mode in (*_SINGLE_CHANNEL, "P") else f"{Image.getmodebands(mode)} channels"
         )
 
 
-def write_png(path: str | Path, pixels: NDArray[np.uint8]) -> None:
+def write_png(
+    path: str | Path,
+    pixels: NDArray[np.uint8],
+    metadata: Metadata | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> None:
     """Write uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]`` as a PNG, whole or not at all; parents are made.
+
+    Args:
+        path: the file.
+        pixels: of RGB, or RGBA with straight alpha, in sRGB.
+        metadata: of the photo that they come from.
+        texts: notes by their keywords, such as ``"Software"``.
 
     Raises:
         ValueError: the array has another type or shape.
@@ -222,8 +246,15 @@ def write_png(path: str | Path, pixels: NDArray[np.uint8]) -> None:
     """
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
         raise ValueError(f"a PNG takes uint8 [H, W], [H, W, 3] or [H, W, 4], not {pixels.dtype} {pixels.shape}")
+    notes = PngInfo()
+    for keyword, text in (texts or {}).items():
+        notes.add_text(keyword, text)
+    options: dict[str, Any] = {"pnginfo": notes}
+    if metadata:
+        notes.add(b"sRGB", b"\0")
+        options |= {"dpi": metadata.dpi, "exif": metadata.exif()}
     with atomic_write(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
+        Image.fromarray(pixels).save(temporary, format="PNG", **options)
 
 
 def write_jpeg(path: str | Path, pixels: NDArray[np.uint8], quality: int = 95) -> None:
@@ -293,38 +324,81 @@ def _readable(path: str | Path | PackedPicture) -> Iterator[None]:
         ) from error
 
 
-def _read_plain_jpeg(path: str | Path | PackedPicture) -> NDArray[np.uint8] | None:
+@contextmanager
+def _opened(path: str | Path | PackedPicture) -> Iterator[Image.Image]:
+    """A picture whose header is read; what decoders raise, in the block too, becomes one sentence."""
+    with _readable(path), Image.open(path) as picture:
+        yield picture
+
+
+def _rgb(picture: Image.Image, path: str | Path | PackedPicture) -> NDArray[np.uint8]:
+    """An opened picture as :func:`read_rgb` gives it."""
+    pixels = _plain_jpeg(picture, path)
+    if pixels is not None:
+        return pixels
+    picture = _decode(picture, path)
+    if _has_alpha(picture):
+        shown = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+    return np.array(_as_mode(picture, "RGB"))
+
+
+def _plain_jpeg(picture: Image.Image, path: str | Path | PackedPicture) -> NDArray[np.uint8] | None:
     """The pixels of an upright RGB JPEG by OpenCV: those of Pillow, which copies them three times more.
 
     None for any other file, and for one that ends early: Pillow says so. Other damage gives Pillow's pixels too, beside
     a line of libjpeg's on stderr.
     """
-    with _readable(path):
-        with Image.open(path) as picture:
-            if picture.format != "JPEG" or picture.mode != "RGB" or _orientation(picture) != 1:
-                return None
-        data = (
-            np.frombuffer(path.getvalue(), np.uint8) if isinstance(path, PackedPicture) else np.fromfile(path, np.uint8)
-        )
+    if picture.format != "JPEG" or picture.mode != "RGB" or _orientation(picture) != 1:
+        return None
+    data = np.frombuffer(path.getvalue(), np.uint8) if isinstance(path, PackedPicture) else np.fromfile(path, np.uint8)
     # OpenCV would fill up a truncated file with grey; a whole one ends in this marker.
     if data[-2:].tobytes() != b"\xff\xd9":
         return None
     pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    return None if pixels is None else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), np.uint8)
+    if pixels is None:
+        return None
+    pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels), np.uint8)
+    profile = file_profile(picture)
+    if profile is None:
+        return pixels
+    decoded = Image.fromarray(pixels)
+    converted = to_srgb(decoded, profile, path)
+    return pixels if converted is decoded else np.array(converted)
 
 
 def _as_mode(picture: Image.Image, mode: str) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)  # which copies even what it need not convert
 
 
-def _decode(path: str | Path | PackedPicture) -> Image.Image:
-    """The first frame, upright, at most 8 bits a channel."""
-    with _readable(path):
-        with Image.open(path) as picture:
-            picture.load()
-            method = _UPRIGHT.get(_orientation(picture))
-            upright = _to_8_bit(picture, path)
-        return upright if method is None else upright.transpose(method)
+def _decode(picture: Image.Image, path: str | Path | PackedPicture, colors: bool = True) -> Image.Image:
+    """The first frame, upright, at most 8 bits a channel, ``colors`` in sRGB; without, values are what they are."""
+    profile = file_profile(picture) if colors else None
+    _scale_transparent_color(picture)
+    picture.load()
+    method = _UPRIGHT.get(_orientation(picture))
+    if profile is None or picture.mode == "I" or _has_alpha(picture):
+        picture = _to_8_bit(picture, path)
+    if profile is not None:
+        picture = _in_srgb(picture, profile, path)
+    return picture if method is None else picture.transpose(method)
+
+
+def _in_srgb(picture: Image.Image, profile: bytes, path: str | Path | PackedPicture) -> Image.Image:
+    """A decoded picture with its colours in sRGB and its transparency as it is."""
+    if not _has_alpha(picture):
+        return _to_8_bit(to_srgb(picture, profile, path), path)
+    shown = picture if picture.mode == "LA" else picture.convert("RGBA")
+    converted = to_srgb(shown.convert(shown.mode[:-1]), profile, path)
+    converted.putalpha(shown.getchannel("A"))
+    return converted
+
+
+def _scale_transparent_color(picture: Image.Image) -> None:
+    """Bring a PNG's transparent colour of 16 bit to the 8 bit that Pillow reads of its pixels, the higher ones."""
+    key = picture.info.get("transparency")
+    if picture.format == "PNG" and picture.mode == "RGB" and key and "16" in str(picture.tile[0].args):
+        picture.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def _to_8_bit(picture: Image.Image, path: str | Path | PackedPicture) -> Image.Image:
@@ -333,8 +407,11 @@ def _to_8_bit(picture: Image.Image, path: str | Path | PackedPicture) -> Image.I
         return picture
     values = np.asarray(picture)
     if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise InputError(f"{path} holds 32-bit values, whose white is unknown; save it with 8 or 16 bits a channel.")
-    return Image.fromarray(((values.astype(np.int32) + 128) // 257).astype(np.uint8))
+        raise _unknown_white(path)
+    grey = Image.fromarray(((values.astype(np.int32) + 128) // 257).astype(np.uint8))
+    if "transparency" in picture.info:
+        grey.putalpha(Image.fromarray(np.where(values == picture.info["transparency"], np.uint8(0), np.uint8(255))))
+    return grey
 
 
 def _orientation(picture: Image.Image, front_only: bool = False) -> int:
@@ -359,6 +436,10 @@ def _has_metadata_behind_pixels(png: str | Path) -> bool:
 
 def _has_alpha(picture: Image.Image) -> bool:
     return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
+
+
+def _unknown_white(path: str | Path | PackedPicture) -> InputError:
+    return InputError(f"{path} holds 32-bit values, whose white is unknown; save it with 8 or 16 bits a channel.")
 
 
 def _color_alpha(path: str | Path | PackedPicture, found: str) -> InputError:
