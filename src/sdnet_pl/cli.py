@@ -3,12 +3,15 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
+from typing import Any
 
 from sdnet_pl.data import compose
 from sdnet_pl.data.prepare import command as prepare
-from sdnet_pl.errors import InputError
+from sdnet_pl.errors import InputError, InputWarning
 from sdnet_pl.explore import command as explore
 from sdnet_pl.inference import export, matte
 from sdnet_pl.reporting import evaluate, info, report
@@ -46,6 +49,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Say what of the input is left out as errors are said, without the place in the code."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, InputWarning):
+            print(f"sdnet-pl: warning: {message}", file=sys.stderr)
+        else:
+            usual(message, category, *place, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
+
+
+@_plain_warnings()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0 done, 1 partly failed, 2 bad input, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)

@@ -6,3 +6,7 @@ class InputError(Exception):
 
     The command line prints the message alone, without a traceback, and exits with status 2.
     """
+
+
+class InputWarning(UserWarning):
+    """Something in the input that is left out, or taken otherwise than its file says: the message names both."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,6 +123,10 @@ def test_a_stopped_run_goes_on(config: Path, monkeypatch: pytest.MonkeyPatch):
     assert composed.find_composed(out / "alpha") is None
     monkeypatch.undo()
     assert main(compose(config)) == 0
+    shutil.move(out / "alpha", config.parent / "disk")
+    (out / "alpha").symlink_to(config.parent / "disk", target_is_directory=True)
+    (config.parent / "link").symlink_to(out, target_is_directory=True)
+    assert composed.find_composed(config.parent / "link" / "alpha") is not None
     found = composed.find_composed(out / "alpha")
     assert found is not None
     assert len(found.pictures) == 6

@@ -275,6 +275,16 @@ def test_the_one_reason_is_told_of_a_run_with_several_benchmarks(make: Make, tmp
     )
 
 
+def test_runs_on_another_disk_may_be_linked(make: Make, tmp_path: Path, capsys):
+    run = make("best")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "run").symlink_to(run, target_is_directory=True)
+    rows, _ = report(capsys, 3, tmp_path / "linked")
+    assert measured(rows, "measured: runs") == {"Ours": "1"}
+    rows, _ = report(capsys, 3, tmp_path / "linked", tmp_path / "runs")
+    assert measured(rows, "measured: runs") == {"Ours": "1"}
+
+
 def test_an_overlap_of_places_counts_once(make: Make, tmp_path: Path, capsys):
     run = make("best")
     rows, text = report(capsys, 3, run, tmp_path / "runs", run / ".." / "best")

@@ -1,6 +1,7 @@
 """A benchmark as pictures in a folder, so that any method can be run on it and scored by ``sdnet-pl evaluate``."""
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -78,8 +79,12 @@ def compose(name: str, benchmark: Benchmark, folder: Path) -> None:
 
 
 def find_composed(alphas: Path) -> Composed | None:
-    """What lies beside the folder ``alpha/`` of a benchmark that :func:`compose` has completed; none otherwise."""
-    for file in sorted(alphas.resolve().parent.glob("*.yaml")):
+    """What lies beside the folder ``alpha/`` of a benchmark that :func:`compose` has completed; none otherwise.
+
+    It is found whether that folder is a link to another disk or is named by a link from elsewhere.
+    """
+    folders = dict.fromkeys((Path(os.path.abspath(alphas)).parent, alphas.resolve().parent))
+    for file in (file for folder in folders for file in sorted(folder.glob("*.yaml"))):
         try:
             held = yaml.safe_load(file.read_text(encoding="utf-8"))
             found = Composed(file, held["hash"], held["description"], held["pictures"])

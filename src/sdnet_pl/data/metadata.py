@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-from PIL import ExifTags, Image, IptcImagePlugin
+from PIL import ExifTags, Image, ImageFile, IptcImagePlugin
 
 _DATE = re.compile(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -72,7 +72,7 @@ class Metadata(NamedTuple):
         return chunks
 
 
-def read_metadata(picture: Image.Image) -> Metadata:
+def read_metadata(picture: ImageFile.ImageFile) -> Metadata:
     """What is kept of an opened picture's metadata: of EXIF, else XMP, else IPTC, else the texts of a PNG.
 
     What is damaged counts as unknown. Of a PNG that is not decoded yet, what stands behind the pixels is not seen.
@@ -88,7 +88,7 @@ def read_metadata(picture: Image.Image) -> Metadata:
     return kept
 
 
-def _resolution(picture: Image.Image) -> Metadata:
+def _resolution(picture: ImageFile.ImageFile) -> Metadata:
     """That of the upright picture, of the format's own header or else of EXIF."""
     exif, tags, dpi = _exif(picture), ExifTags.Base, picture.info.get("dpi")
     # Where a JPEG's header has none, Pillow takes that of EXIF, and where there is none, 72.
@@ -102,7 +102,7 @@ def _resolution(picture: Image.Image) -> Metadata:
     return Metadata(dpi=(across, down)) if 1 < across < 1e6 and 1 < down < 1e6 else Metadata()
 
 
-def _of_exif(picture: Image.Image) -> Metadata:
+def _of_exif(picture: ImageFile.ImageFile) -> Metadata:
     exif, tags = _exif(picture), ExifTags.Base
     taken: dict[int, Any] = {}
     with suppress(Exception):
@@ -123,7 +123,7 @@ def _of_exif(picture: Image.Image) -> Metadata:
     return kept
 
 
-def _of_xmp(picture: Image.Image) -> Metadata:
+def _of_xmp(picture: ImageFile.ImageFile) -> Metadata:
     packet = picture.info.get("xmp") or picture.info["XML:com.adobe.xmp"]
     root = ElementTree.fromstring(packet.rstrip(b"\0") if isinstance(packet, bytes) else packet)
     found: dict[str, str] = {}
@@ -137,7 +137,7 @@ def _of_xmp(picture: Image.Image) -> Metadata:
     return _moment(date)._replace(artist=_text(found.get(f"{_DC}creator")), copyright=_text(found.get(f"{_DC}rights")))
 
 
-def _of_iptc(picture: Image.Image) -> Metadata:
+def _of_iptc(picture: ImageFile.ImageFile) -> Metadata:
     found = {
         number: ", ".join(_text(value) for value in (values if isinstance(values, list) else [values]))
         for (record, number), values in (IptcImagePlugin.getiptcinfo(picture) or {}).items()
@@ -147,14 +147,17 @@ def _of_iptc(picture: Image.Image) -> Metadata:
     return _moment(date)._replace(artist=found.get(80, ""), copyright=found.get(116, ""))
 
 
-def _of_texts(picture: Image.Image) -> Metadata:
+def _of_texts(picture: ImageFile.ImageFile) -> Metadata:
     author, rights, date = (_text(picture.info.get(key)) for key in ("Author", "Copyright", "Creation Time"))
     return _moment(date)._replace(artist=author, copyright=rights)
 
 
-def _exif(picture: Image.Image) -> Image.Exif:
-    # Of a PNG that holds no EXIF before its pixels, Pillow would decode them.
-    return Image.Image.getexif(picture) if picture.format == "PNG" else picture.getexif()
+def _exif(picture: ImageFile.ImageFile) -> Image.Exif:
+    """The EXIF of a picture, empty where it is damaged."""
+    with suppress(Exception):
+        # Of a PNG that holds none before its pixels, Pillow would decode them.
+        return Image.Image.getexif(picture) if picture.format == "PNG" else picture.getexif()
+    return Image.Exif()
 
 
 def _text(value: object) -> str:
@@ -162,14 +165,14 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         with suppress(UnicodeEncodeError):  # Pillow reads EXIF as Latin-1; what that cannot hold was read rightly
             value = value.encode("latin-1")
+    text = value if isinstance(value, str) else ""
     if isinstance(value, bytes):
         try:
-            value = value.decode()
+            text = value.decode()
         except UnicodeDecodeError:
-            value = value.decode("latin-1")
+            text = value.decode("latin-1")
     # Photographer and editor are parted by a zero in EXIF's copyright.
-    parts = (part.strip() for part in value.split("\0")) if isinstance(value, str) else ()
-    return ", ".join(part for part in parts if part)
+    return ", ".join(part.strip() for part in text.split("\0") if part.strip())
 
 
 def _date(value: object) -> str:

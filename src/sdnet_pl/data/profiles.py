@@ -81,12 +81,60 @@ def _paper_light(transfer: int, signal: NDArray[np.float64]) -> NDArray[np.float
     return np.minimum(light / _PAPER_WHITE, 1)
 
 
+def matrix_to_srgb(profile: bytes) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """What brings the colours of an RGB profile to sRGB, if it is one of curves and a matrix.
+
+    Returns:
+        The light of each level of 8 bits, ``[256, 3]`` in [0, 1], and the matrix ``[3, 3]`` that makes light of sRGB of
+        it; None for a profile of another sort.
+    """
+    tags = _tags(profile)
+    names = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
+    # Tables, where there are any, come before the matrix.
+    if profile[16:24] != b"RGB XYZ " or b"A2B0" in tags or not all(name in tags for name in names):
+        return None
+    curves = [curve for name in names[3:] if (curve := _curve(tags[name])) is not None]
+    if len(curves) < 3:
+        return None
+    columns = np.array([struct.unpack_from(">3l", tags[name], 8) for name in names[:3]]).T / 65536
+    matrix = np.linalg.solve(_colorants(_SRGB, _D65), columns)
+    return np.stack(curves, axis=1), np.asarray(matrix, np.float64)
+
+
+def _tags(profile: bytes) -> dict[bytes, bytes]:
+    (count,) = struct.unpack_from(">L", profile, 128)
+    entries = struct.iter_unpack(">4sLL", profile[132 : 132 + 12 * min(count, 100)])
+    return {name: profile[start : start + size] for name, start, size in entries}
+
+
+def _curve(tag: bytes) -> NDArray[np.float64] | None:
+    """The light of each of 256 levels (ICC.1:2022, 10.6 and 10.18); None for what is not known."""
+    levels = np.linspace(0, 1, 256)
+    if tag[:4] == b"curv":
+        (count,) = struct.unpack_from(">L", tag, 8)
+        values = np.frombuffer(tag, ">u2", count, 12)
+        if count < 2:
+            return levels ** (values[0] / 256) if count else levels
+        return np.interp(levels, np.linspace(0, 1, count), values / 65535)
+    if tag[:4] != b"para":
+        return None
+    kind = struct.unpack_from(">H", tag, 8)[0]
+    if kind > 4:
+        return None
+    numbers = np.array(struct.unpack_from(f">{(1, 3, 4, 5, 7)[kind]}l", tag, 12)) / 65536
+    gamma, a, b, c, d, e, f = np.pad(numbers, (0, 7 - len(numbers)))
+    if kind == 0:
+        a = 1.0
+    if kind in (1, 2):  # below the point where the power begins there is a constant
+        c, d, e, f = 0.0, -b / a, (c if kind == 2 else 0.0), (c if kind == 2 else 0.0)
+    power = np.maximum(a * levels + b, 0) ** gamma + e
+    return np.clip(np.where(levels >= d, power, c * levels + f), 0, 1)
+
+
 def _profile(primaries: tuple[float, ...], white: tuple[float, ...], curve: bytes) -> bytes:
     """A matrix profile of version 4 (ICC.1:2022): what the linear primaries add up to, and their one curve."""
-    adapted = _to_d50(_xyz(white))
-    columns = np.array([_xyz(primaries[i : i + 2]) for i in (0, 2, 4)]).T
-    colorants = adapted @ columns * np.linalg.solve(columns, _xyz(white))
-    tags = {name: _xyz_tag(value) for name, value in zip((b"rXYZ", b"gXYZ", b"bXYZ"), colorants.T, strict=True)}
+    colorants = _colorants(primaries, white).T
+    tags = {name: _xyz_tag(value) for name, value in zip((b"rXYZ", b"gXYZ", b"bXYZ"), colorants, strict=True)}
     tags |= {b"wtpt": _xyz_tag(_D50), b"rTRC": curve, b"gTRC": curve, b"bTRC": curve}
     tags[b"desc"] = tags[b"cprt"] = b"mluc" + bytes(4) + struct.pack(">LL", 0, 12)
     start = 128 + 4 + 12 * len(tags)
@@ -99,10 +147,12 @@ def _profile(primaries: tuple[float, ...], white: tuple[float, ...], curve: byte
     return head + bytes(128 - len(head)) + table + data
 
 
-def _to_d50(white: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bradford's adaptation of a white to that of profiles."""
+def _colorants(primaries: tuple[float, ...], white: tuple[float, ...]) -> NDArray[np.float64]:
+    """The XYZ of full red, green and blue, columns that add up to white, adapted to that of profiles (Bradford)."""
     cones = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
-    return np.linalg.inv(cones) @ np.diag((cones @ _D50) / (cones @ white)) @ cones
+    adapted = np.linalg.inv(cones) @ np.diag((cones @ _D50) / (cones @ _xyz(white))) @ cones
+    columns = np.array([_xyz(primaries[i : i + 2]) for i in (0, 2, 4)]).T
+    return adapted @ columns * np.linalg.solve(columns, _xyz(white))
 
 
 def _xyz(xy: tuple[float, ...]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from sdnet_pl.data.listing import walk
 from sdnet_pl.errors import InputError
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.reporting.tables import CONSTANT, NETWORK
@@ -71,7 +72,8 @@ def find_results(places: Iterable[Path]) -> tuple[list[Result], dict[Path, str]]
     for place in places:
         if not place.is_dir():
             raise InputError(f"{place} is no directory; give those of runs, or one above them.")
-        found = {file.parent for name in ("metrics.csv", "config*.yaml") for file in place.rglob(name)}
+        files = walk(place, hidden=True).files
+        found = {file.parent for file in files if file.name == "metrics.csv" or file.match("config*.yaml")}
         found = {folder for folder in found if _scores_here(folder) or (folder / "config.yaml").exists()}
         if not found:
             raise InputError(

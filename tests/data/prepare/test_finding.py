@@ -148,6 +148,16 @@ def test_pictures_of_coco_without_annotations_are_named(tree, prepare, source, w
     assert "instances_train2017.json is no file of COCO's instance annotations" in error("coco")
 
 
+@pytest.mark.parametrize("name", DATASETS)
+def test_what_is_stored_on_another_disk_may_be_linked(name, tree, prepare, written, source, tmp_path):
+    expected = tree(name)
+    for path in list(source.iterdir()):
+        (tmp_path / "disk").mkdir(exist_ok=True)
+        (source / path.name).symlink_to(shutil.move(path, tmp_path / "disk"))
+    assert prepare(name) == 0
+    assert written() == expected | {"manifest.json"}
+
+
 def test_half_of_coco_is_enough(tree, prepare, source, written):
     tree("coco")
     shutil.rmtree(source / "train2017")

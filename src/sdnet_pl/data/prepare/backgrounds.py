@@ -28,9 +28,11 @@ def find_coco(root: Path, names: Names) -> Found:
     Raises:
         InputError: no folder of pictures has its annotations, or they are not those of COCO.
     """
-    found = Found()
+    from sdnet_pl.data.listing import walk
+
+    found, files = Found(), walk(root).files
     for split in ("train2014", "val2014", "train2017", "val2017"):
-        folders, annotations = find_folders(root, split), sorted(root.glob(f"**/instances_{split}.json"))
+        folders, annotations = find_folders(root, split), [f for f in files if f.name == f"instances_{split}.json"]
         if not folders:
             continue
         if not annotations:

@@ -142,13 +142,11 @@ def find_pairs(root: Path, names: Names, parts: Sequence[Part]) -> Found:
 
 
 def find_folders(root: Path, pattern: str) -> list[Path]:
-    """The folders below ``root`` whose last parts fit a glob pattern, without hidden ones and macOS's shadows."""
-    found = (path for path in root.glob(f"**/{pattern}") if path.is_dir())
-    return sorted(
-        path
-        for path in found
-        if not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(root).parts)
-    )
+    """The folders below ``root`` whose last parts fit a glob pattern, without hidden ones and those of macOS."""
+    from sdnet_pl.data.listing import walk
+
+    found = (path.relative_to(root) for path in walk(root).folders)
+    return sorted(root / path for path in found if path.match(pattern) and "__MACOSX" not in path.parts)
 
 
 def read_names(files: Sequence[Path]) -> Names:
@@ -176,10 +174,10 @@ def read_names(files: Sequence[Path]) -> Names:
 
 def without_suffix(path: str) -> str:
     """A path without the suffix of a picture, its accents composed: some systems write them apart."""
-    from sdnet_pl.data.pictures import IMAGE_SUFFIXES
+    from sdnet_pl.data.formats import picture_suffixes
 
     stem, dot, suffix = unicodedata.normalize("NFC", path).rpartition(".")
-    return stem if f"{dot}{suffix}".lower() in IMAGE_SUFFIXES else unicodedata.normalize("NFC", path)
+    return stem if f"{dot}{suffix}".lower() in picture_suffixes() else unicodedata.normalize("NFC", path)
 
 
 def _select(candidates: list[Candidate], names: Names, found: Found) -> list[Candidate]:

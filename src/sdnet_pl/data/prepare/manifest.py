@@ -1,13 +1,13 @@
 """What a prepared data set consists of: a journal while it is being made, a manifest when it is complete."""
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from sdnet_pl.data.listing import walk
 from sdnet_pl.data.pictures import atomic_write
 from sdnet_pl.data.prepare.samples import Record, describe
 from sdnet_pl.errors import InputError
@@ -156,9 +156,10 @@ def extra_files(folder: Path, files: Iterable[str]) -> list[str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(UNPACKED)]
-        yield from (Path(parent) / name for name in names)
+    tree = walk(folder, hidden=True)
+    for file in (*tree.files, *tree.left):
+        if not any(part.startswith(UNPACKED) for part in file.relative_to(folder).parts):
+            yield file
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

@@ -35,7 +35,9 @@ def find_portraits(root: Path, names: Names) -> Found:
     Raises:
         InputError: there is neither, or the categories are not those of AIM-500.
     """
-    files = [] if names is not None else sorted(root.rglob(_CATEGORIES))[:1]
+    from sdnet_pl.data.listing import walk
+
+    files = [] if names is not None else [file for file in walk(root).files if file.name == _CATEGORIES][:1]
     if names is None and not files:
         raise InputError(
             f"{root} holds more than portraits and no {_CATEGORIES}, which says which they are; add it from the "

@@ -1,0 +1,231 @@
+"""The decoding of picture files, and what to say of those that do not decode."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile
+
+from sdnet_pl.data.colors import file_profile, pixels_to_srgb, to_srgb
+from sdnet_pl.data.formats import DEPTH_REMEDY, MAX_MEGAPIXELS, reason_by_content, register_plugins
+from sdnet_pl.errors import InputError
+
+# One limit, checked here: Pillow would warn above a third of it, and refuse above two thirds.
+Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 10**6
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class PackedPicture(BytesIO):
+    """A picture file in memory, as it lies in a shard.
+
+    Args:
+        data: its bytes.
+        name: what errors call it.
+    """
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@contextmanager
+def _readable(path: str | Path | PackedPicture) -> Iterator[None]:
+    """Turn what decoders raise into one sentence."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the path.") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_large(path) from None
+    except (InputError, MemoryError):
+        raise
+    # Damaged files make decoders raise nearly everything: SyntaxError, struct.error, EOFError, IndexError, OSError.
+    except Exception as error:
+        unknown = isinstance(error, Image.UnidentifiedImageError)
+        if unknown and (reason := _reason(path)):
+            raise InputError(f"{path} {reason}") from None
+        why = "not a picture of a known format" if unknown else error
+        raise InputError(
+            f"{path} cannot be read as a picture ({why}); restore it from its source, or remove it."
+        ) from error
+
+
+def _reason(path: str | Path | PackedPicture, opened: str | None = None) -> str | None:
+    with suppress(OSError):
+        if isinstance(path, PackedPicture):
+            return reason_by_content(path, path.name, opened)
+        with open(path, "rb") as file:
+            return reason_by_content(file, str(path), opened)
+    return None
+
+
+@contextmanager
+def opened(path: str | Path | PackedPicture) -> Iterator[ImageFile.ImageFile]:
+    """A picture whose header is read; what decoders raise, in the block too, becomes one sentence."""
+    register_plugins()
+    with _readable(path), Image.open(path) as picture:
+        if picture.width * picture.height > MAX_MEGAPIXELS * 10**6:
+            raise _too_large(path)
+        if picture.format == "TIFF":
+            if reason := _reason(path, picture.format):
+                raise InputError(f"{path} {reason}")
+            _seek_full_size(picture)
+        yield picture
+
+
+def _seek_full_size(tiff: ImageFile.ImageFile) -> None:
+    """Go to the first picture of a TIFF that is neither a preview nor a mask of another, if there is one."""
+    kind, unknown = ExifTags.Base.NewSubfileType, None
+    if tiff.getexif().get(kind, 0) & 5 == 0:
+        return
+    for page in count(1):
+        try:
+            tiff.seek(page)
+        except EOFError:
+            break
+        except SyntaxError as error:  # of a form that is not read, as masks are
+            unknown = error
+        else:
+            if tiff.getexif().get(kind, 0) & 5 == 0:
+                return
+    if unknown:  # which may be what the previews are of
+        raise unknown
+    tiff.seek(0)
+
+
+def decode_rgb(file: ImageFile.ImageFile, path: str | Path | PackedPicture) -> NDArray[np.uint8]:
+    """An opened picture as uint8 ``[H, W, 3]``, upright and in sRGB, transparent parts over white."""
+    pixels = _plain_jpeg(file, path)
+    if pixels is not None:
+        return pixels
+    picture = decode(file, path)
+    if has_alpha(picture):
+        shown = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+    return np.array(as_mode(picture, "RGB"))
+
+
+def _plain_jpeg(picture: ImageFile.ImageFile, path: str | Path | PackedPicture) -> NDArray[np.uint8] | None:
+    """The pixels of an upright RGB JPEG by OpenCV: those of Pillow, which copies them three times more.
+
+    None for any other file, and for one that ends early: Pillow says so. Other damage gives Pillow's pixels too, beside
+    a line of libjpeg's on stderr.
+    """
+    if picture.format != "JPEG" or picture.mode != "RGB" or orientation(picture) != 1:
+        return None
+    data = np.frombuffer(path.getvalue(), np.uint8) if isinstance(path, PackedPicture) else np.fromfile(path, np.uint8)
+    # OpenCV would fill up a truncated file with grey; a whole one ends in this marker.
+    if data[-2:].tobytes() != b"\xff\xd9":
+        return None
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if decoded is None:
+        return None
+    pixels = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded), np.uint8)
+    profile = file_profile(picture)
+    return pixels if profile is None else pixels_to_srgb(pixels, profile, path)
+
+
+def as_mode(picture: Image.Image, mode: str) -> Image.Image:
+    """The picture in a mode of Pillow's, whose own conversion copies even what has it already."""
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def decode(file: ImageFile.ImageFile, path: str | Path | PackedPicture, colors: bool = True) -> Image.Image:
+    """The first frame, upright, at most 8 bits a channel, ``colors`` in sRGB; without, values are what they are."""
+    profile = file_profile(file) if colors else None
+    _scale_transparent_color(file)
+    file.load()
+    method = _UPRIGHT.get(orientation(file))
+    picture: Image.Image = file
+    if profile is None or picture.mode == "I" or has_alpha(picture):
+        picture = _to_8_bit(picture, path)
+    if profile is not None:
+        picture = _in_srgb(picture, profile, path)
+    return picture if method is None else picture.transpose(method)
+
+
+def _in_srgb(picture: Image.Image, profile: bytes, path: str | Path | PackedPicture) -> Image.Image:
+    """A decoded picture with its colours in sRGB and its transparency as it is."""
+    if not has_alpha(picture):
+        return _to_8_bit(to_srgb(picture, profile, path), path)
+    shown = picture if picture.mode == "LA" else picture.convert("RGBA")
+    converted = to_srgb(shown.convert(shown.mode[:-1]), profile, path)
+    converted.putalpha(shown.getchannel("A"))
+    return converted
+
+
+def _scale_transparent_color(picture: ImageFile.ImageFile) -> None:
+    """Bring a PNG's transparent colour of 16 bit to the 8 bit that Pillow reads of its pixels, the higher ones."""
+    key = picture.info.get("transparency")
+    if picture.format == "PNG" and picture.mode == "RGB" and key and "16" in str(picture.tile[0].args):
+        picture.info["transparency"] = tuple(value >> 8 for value in key)
+
+
+def _to_8_bit(picture: Image.Image, path: str | Path | PackedPicture) -> Image.Image:
+    """Grey of 16 bit to 8 bit, which Pillow's own conversion would clip; Pillow has scaled RGB of 16 bit itself."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = np.asarray(picture)
+    # Of 32 bits, what goes beyond 8 is taken for 16; what does not might be either.
+    narrow = getattr(picture, "tag_v2", {}).get(ExifTags.Base.BitsPerSample) == (32,) and 0 < values.max() <= 255
+    if picture.mode == "F" or narrow or values.min() < 0 or values.max() > 65535:
+        raise unknown_white(path)
+    grey = Image.fromarray(((values.astype(np.int32) + 128) // 257).astype(np.uint8))
+    if "transparency" in picture.info:
+        grey.putalpha(Image.fromarray(np.where(values == picture.info["transparency"], np.uint8(0), np.uint8(255))))
+    return grey
+
+
+def orientation(picture: Image.Image, front_only: bool = False) -> int:
+    """The EXIF orientation, 1 to 8; ImageOps.exif_transpose refuses photos with a damaged EXIF block, this does not."""
+    with suppress(Exception):
+        exif = Image.Image.getexif(picture) if front_only else picture.getexif()
+        return int(exif.get(ExifTags.Base.Orientation, 1))
+    return 1
+
+
+def has_metadata_behind_pixels(png: str | Path) -> bool:
+    """Whether texts or EXIF follow the pixels of a PNG."""
+    with open(png, "rb") as stream:
+        stream.seek(8)
+        pixels = False
+        while len(head := stream.read(8)) == 8:
+            pixels |= head[4:] == b"IDAT"
+            if pixels and head[4:] in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"):
+                return True
+            stream.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)  # the data and their checksum
+    return False
+
+
+def has_alpha(picture: Image.Image) -> bool:
+    """Whether a picture has an alpha channel or a transparent colour."""
+    return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
+
+
+def _too_large(path: str | Path | PackedPicture) -> InputError:
+    return InputError(f"{path} holds more than {MAX_MEGAPIXELS} megapixels, more than is decoded here; scale it down.")
+
+
+def unknown_white(path: str | Path | PackedPicture) -> InputError:
+    """What to raise of a picture in 32 bits."""
+    return InputError(f"{path} holds 32-bit values, whose white is unknown; {DEPTH_REMEDY}.")
