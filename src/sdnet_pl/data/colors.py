@@ -34,7 +34,7 @@ def file_profile(picture: ImageFile.ImageFile) -> bytes | None:
     Args:
         picture: opened, not decoded yet.
     """
-    stream = picture.fp
+    stream = picture.fp if picture.format in ("PNG", "JPEG2000", "AVIF") else None
     place = stream.tell() if stream else 0
     try:
         profile = _file_profile(picture, stream)
