@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def test_a_step_of_the_papers(config: Path, prepared: Path, tmp_path: Path):
     assert "composition-1k" in (tmp_path / "run" / "metrics.md").read_text()
 
 
-def untrained(folder: Path, preset: str, network: dict[str, object]) -> Path:
+def untrained(folder: Path, preset: str, network: dict[str, Any]) -> Path:
     """A file of weights as a run's that a recipe starts from."""
     path = folder / f"{preset}.safetensors"
     torch.manual_seed(0)

@@ -20,7 +20,9 @@ def test_gates_that_are_shut_are_told_from_those_that_follow_the_photo(
     model = create_model("sdnet-tiny")
     for level, module in model.ampa.items():
         assert isinstance(module, AMPA)
-        last: torch.nn.Conv2d = module.attention.gate[2]  # type: ignore[assignment]
+        last = module.attention.gate[2]
+        assert isinstance(last, torch.nn.Conv2d)
+        assert last.bias is not None
         with torch.no_grad():
             last.weight *= 1000  # so that an untrained network's gates move at all
             if level == "3":

@@ -344,7 +344,12 @@ def test_a_weight_says_how_often_a_round_visits_a_picture(cutout_root, monkeypat
     path = str(cutout_root / "cutouts/train")
     sources = CutoutFolder(path, weight=0.5), CutoutFolder(path, names=["00", "01"], weight=2)
     loaded: list[Path] = []
-    monkeypatch.setattr(folders, "read_rgba", lambda path: loaded.append(path) or read_rgba(path))
+
+    def remember(path: Path) -> Any:
+        loaded.append(path)
+        return read_rgba(path)
+
+    monkeypatch.setattr(folders, "read_rgba", remember)
     dataset = CompositionDataset(sources, [Scenes(1)], SIZE, seed=0, cache=cache)
     assert len(dataset) == 3 + 4
     for number in range(14):  # two rounds
