@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from sdnet_pl.data.composition import composite
 from sdnet_pl.errors import InputError
 from sdnet_pl.losses import TEACHER_STUDENT, MattingObjective
+from sdnet_pl.losses._laplacian import laplacian_losses
 from sdnet_pl.losses.functional import (
     composition_loss,
     cosine_distillation_loss,
     l1_loss,
-    laplacian_bands,
     laplacian_loss,
-    laplacian_norms,
+    laplacian_pyramid,
 )
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -46,53 +46,50 @@ def dense_laplacian(d: torch.Tensor) -> torch.Tensor:
     return loss
 
 
-@pytest.mark.parametrize("size", [(96, 128), (97, 131), (160, 100)])
+# The smallest, square, odd at the first level, odd at later ones, higher than wide.
+SIZES = [(64, 64), (64, 67), (96, 128), (97, 131), (160, 100)]
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_laplacian_is_the_dense_definition(size: tuple[int, int]):
-    # Sides whose fifth level has three values and more, which the dense form's reflection by two needs.
     torch.manual_seed(0)
     pred, target = torch.rand(2, 2, 1, *size, dtype=torch.float64)
     torch.testing.assert_close(laplacian_loss(pred, target), dense_laplacian(pred - target), rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("size", [(96, 128), (97, 131), (160, 100)])
-def test_laplacian_gradient_is_that_of_the_dense_definition(size: tuple[int, int]):
+@pytest.mark.parametrize("size", SIZES)
+def test_fast_laplacian_and_its_gradient_are_those_of_the_plain_one(size: tuple[int, int]):
     torch.manual_seed(0)
-    differences = torch.randn(3, 2, 1, *size, dtype=torch.float64, requires_grad=True)
+    pred = torch.rand(3, 2, 1, *size, dtype=torch.float64, requires_grad=True)
+    target = torch.rand(2, 1, *size, dtype=torch.float64)
+    fast = laplacian_losses(pred - target)
+    plain = torch.stack([laplacian_loss(p, target) for p in pred])
+    torch.testing.assert_close(fast, plain, rtol=1e-12, atol=0)
     weights = torch.rand(3, dtype=torch.float64)  # each prediction has a factor of its own from above
-    (fast,) = torch.autograd.grad((weights * laplacian_norms(differences)).sum(), differences)
-    dense = torch.stack([dense_laplacian(d) for d in differences])
-    (expected,) = torch.autograd.grad((weights * dense).sum(), differences)
+    (found,), (expected,) = (torch.autograd.grad((weights * losses).sum(), pred) for losses in (fast, plain))
     # float64 rounds at 1e-16 of values up to 1e-3; no band value of noise is so near to zero that its sign is open.
-    torch.testing.assert_close(fast, expected, rtol=1e-10, atol=1e-17)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-17)
 
 
 @pytest.mark.parametrize("size", [(96, 128), (97, 131), (64, 64)])
-def test_laplacian_bands_are_those_of_the_loss(size: tuple[int, int]):
-    torch.manual_seed(0)
-    difference = torch.randn(2, 1, *size, dtype=torch.float64)
-    bands = laplacian_bands(difference)
-    assert [tuple(band.shape[-2:]) for band in bands] == [tuple(s // 2**n * 2 for s in size) for n in range(1, 6)]
-    total = sum(2**n / 5 * band.abs().mean() for n, band in enumerate(bands))
-    torch.testing.assert_close(total, laplacian_norms(difference[None])[0], rtol=1e-12, atol=0)
+def test_the_pyramid_has_five_levels_of_half_the_size_each(size: tuple[int, int]):
+    levels = laplacian_pyramid(torch.randn(2, 1, *size))
+    assert [tuple(level.shape[-2:]) for level in levels] == [tuple(s // 2**n * 2 for s in size) for n in range(1, 6)]
+    flat = laplacian_pyramid(torch.full((1, 1, *size), 0.5))
+    assert all((level == 0).all() for level in flat)  # no residual: a constant has no detail, at the border neither
 
 
-def test_laplacian_of_the_smallest_crop():
-    # The fifth level has two values, fewer than the dense form's reflection takes. The norm is homogeneous, so it is
-    # the product of difference and gradient (Euler), and the gradient is that of finite differences.
+def test_plain_laplacian_keeps_its_precision_under_autocast():
     torch.manual_seed(0)
-    d = torch.randn(2, 1, 1, 64, 67, dtype=torch.float64, requires_grad=True)
-    norms = laplacian_norms(d)
-    (gradient,) = torch.autograd.grad(norms.sum(), d)
-    torch.testing.assert_close((d * gradient).sum(dim=(1, 2, 3, 4)), norms, rtol=1e-12, atol=0)
-    direction = 1e-7 * torch.randn_like(d)
-    difference = laplacian_norms(d + direction) - laplacian_norms(d - direction)
-    # A step of 1e-7 moves some bands of 4288 through zero: each spoils a 1e-7 of the norm's size.
-    torch.testing.assert_close(difference, 2 * (direction * gradient).sum(dim=(1, 2, 3, 4)), rtol=1e-3, atol=1e-13)
+    pred, target = torch.rand(2, 1, 1, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        under = laplacian_loss(pred, target)
+    assert torch.equal(under, laplacian_loss(pred, target))
 
 
 def test_laplacian_keeps_no_gradient_where_none_is_asked_for():
     with torch.no_grad():
-        assert laplacian_norms(torch.rand(1, 1, 1, 64, 64)).grad_fn is None
+        assert laplacian_losses(torch.rand(1, 1, 1, 64, 64)).grad_fn is None
 
 
 def test_laplacian_refuses_small_crops():

@@ -9,7 +9,7 @@ from torch import Tensor
 from sdnet_pl.errors import InputError
 from sdnet_pl.explore.looks import Look
 from sdnet_pl.losses.distillation import EVERY_PAIR
-from sdnet_pl.losses.functional import MIN_SIDE, cosine_distillation_loss, laplacian_bands
+from sdnet_pl.losses.functional import MIN_SIDE, cosine_distillation_loss, laplacian_pyramid
 from sdnet_pl.reporting.panels import upsampling
 
 FINAL = "α_f"
@@ -69,9 +69,9 @@ def details(looks: Sequence[Look]) -> pd.DataFrame:
         target = seen.target
         if target is None or min(target.shape[-2:]) < MIN_SIDE:
             raise InputError(f"Details are measured against a true alpha, its sides at least {MIN_SIDE} pixels.")
-        expected = laplacian_bands(target[None])
+        expected = laplacian_pyramid(target[None])
         for name, values in full_size_maps(seen).items():
-            for band, found, wanted in zip(BANDS, laplacian_bands(values[None]), expected, strict=True):
+            for band, found, wanted in zip(BANDS, laplacian_pyramid(values[None]), expected, strict=True):
                 both.loc[name, band] += float((found * wanted).sum())
                 own.loc[name, band] += float(found.square().sum())
                 true.loc[name, band] += float(wanted.square().sum())

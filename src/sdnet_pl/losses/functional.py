@@ -1,14 +1,11 @@
 """The mathematics of the objective (section 3.3 and 3.4 of the paper). Every loss is a scalar, a mean over pixels.
 
-``MattingObjective`` computes L_l1 and L_c of all its predictions at once; the functions here define them.
+The functions here are the definitions. ``MattingObjective`` computes the same terms of all its predictions at once.
 """
-
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from sdnet_pl.errors import InputError
 
@@ -34,7 +31,8 @@ def l1_loss(pred: Tensor, target: Tensor) -> Tensor:
 def laplacian_loss(pred: Tensor, target: Tensor) -> Tensor:
     """L_lap = Σ_{n=1..5} 2^(n-1)/5 · mean|L_n(pred) − L_n(target)|, over five band-pass levels without a residual.
 
-    The pyramid (5x5 binomial kernel, reflected border) is linear, so one pyramid of the difference serves.
+    The pyramid is linear, so one pyramid of the difference serves. Training takes the same value from
+    ``losses/_laplacian.py``, several times faster.
 
     Args:
         pred: ``[B, 1, H, W]`` in [0, 1], both sides >= 64.
@@ -47,45 +45,55 @@ def laplacian_loss(pred: Tensor, target: Tensor) -> Tensor:
         >>> laplacian_loss(torch.full((1, 1, 64, 64), 0.5), torch.zeros(1, 1, 64, 64))
         tensor(0.)
     """
-    return laplacian_norms((pred - target)[None])[0]
+    loss = pred.new_zeros(())
+    for n, level in enumerate(laplacian_pyramid(pred - target), start=1):
+        loss = loss + 2 ** (n - 1) / LAPLACIAN_LEVELS * level.abs().mean()
+    return loss
 
 
-def laplacian_norms(differences: Tensor) -> Tensor:
-    """L_lap of several predictions at once, which launches every kernel once for all of them.
+def laplacian_pyramid(x: Tensor) -> list[Tensor]:
+    """L_1 to L_5: what each blur and halving loses, finest first; the details of 1, 2, 4, 8 and 16 pixels.
 
     Args:
-        differences: pred − target of N predictions, ``[N, B, 1, H, W]`` in [-1, 1], both sides >= 64.
+        x: ``[B, C, H, W]``, both sides >= 64. An odd side loses its last row or column at that level.
 
     Returns:
-        ``[N]``, differentiable once.
+        ``[B, C, h, w]`` each, the sides halved (rounded down) from one to the next.
 
     Raises:
         InputError: For a smaller side.
     """
-    if min(differences.shape[-2:]) < MIN_SIDE:
+    check_laplacian_size(x)
+    levels = []
+    for _ in range(LAPLACIAN_LEVELS):
+        x = x[..., : x.shape[-2] // 2 * 2, : x.shape[-1] // 2 * 2]
+        coarser = _blur(x)[..., ::2, ::2]
+        stuffed = torch.zeros_like(x)
+        stuffed[..., ::2, ::2] = 4 * coarser
+        levels.append(x - _blur(stuffed))
+        x = coarser
+    return levels
+
+
+def _blur(x: Tensor) -> Tensor:
+    """The 5x5 binomial kernel [1 4 6 4 1]²/256 with a reflected border, at full precision under autocast too."""
+    kernel = x.new_tensor([1, 4, 6, 4, 1]) / 16
+    x = F.pad(x, (2, 2, 2, 2), mode="reflect")
+    x = (x.unfold(-2, 5, 1) * kernel).sum(-1)
+    return (x.unfold(-1, 5, 1) * kernel).sum(-1)
+
+
+def check_laplacian_size(x: Tensor) -> None:
+    """Refuses maps ``[..., H, W]`` that are too small for the pyramid.
+
+    Raises:
+        InputError: A side is below 64.
+    """
+    if min(x.shape[-2:]) < MIN_SIDE:
         raise InputError(
             f"The Laplacian loss has {LAPLACIAN_LEVELS} levels and takes sides of at least {MIN_SIDE} pixels, got "
-            f"{tuple(differences.shape[-2:])}; train on larger crops."
+            f"{tuple(x.shape[-2:])}; train on larger crops."
         )
-    norms: Tensor = _LaplacianNorms.apply(differences)
-    return norms
-
-
-def laplacian_bands(x: Tensor) -> list[Tensor]:
-    """The five band-pass levels that L_lap compares, finest first: the details of 1, 2, 4, 8 and 16 pixels.
-
-    Args:
-        x: ``[B, 1, H, W]``, both sides >= 64.
-
-    Returns:
-        ``[B, 1, h, w]`` each, the sides halved (rounded down) from one to the next.
-    """
-    bands = []
-    for _ in range(LAPLACIAN_LEVELS):
-        x, coarser, smooth = _level(x)
-        bands.append(x - smooth)
-        x = coarser
-    return bands
 
 
 def composition_loss(pred: Tensor, foreground: Tensor, background: Tensor, composite: Tensor) -> Tensor:
@@ -131,112 +139,3 @@ def cosine_distillation_loss(student: Tensor, teacher: Tensor) -> Tensor:
     cosine = (student * teacher).sum(dim=1) / (student_norm.clamp_min(floor) * teacher_norm.clamp_min(floor))
     both_empty = (student_norm < floor) & (teacher_norm < floor)
     return (1 - cosine).masked_fill(both_empty, 0.0).mean()
-
-
-class _LaplacianNorms(torch.autograd.Function):
-    """See :func:`laplacian_norms`.
-
-    The norm is piecewise linear: its gradient depends on the difference alone, so the forward pass computes it beside
-    the value and keeps this one tensor, where autograd would keep several of every level.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, differences: Tensor) -> Tensor:
-        norms, gradient = _pyramid(differences, 0, ctx.needs_input_grad[0])
-        if gradient is not None:
-            ctx.save_for_backward(gradient)
-        return norms
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, norms_grad: Tensor) -> Tensor:
-        (gradient,) = ctx.saved_tensors
-        return gradient * norms_grad.view(-1, 1, 1, 1, 1)
-
-
-def _pyramid(x: Tensor, level: int, with_gradient: bool) -> tuple[Tensor, Tensor | None]:
-    """Σ weight · mean|band| of ``[N, B, 1, H, W]`` over this and the coarser levels, as ``[N]``, and its gradient."""
-    height, width = x.shape[-2:]
-    odd = (0, width % 2, 0, height % 2)
-    x, coarser, band = _level(x)
-    torch.sub(x, band, out=band)
-    weight = 2**level / LAPLACIAN_LEVELS / band[0].numel()
-    norms = weight * torch.linalg.vector_norm(band, 1, dim=(1, 2, 3, 4))
-    inner, inner_gradient = None, None
-    if level + 1 < LAPLACIAN_LEVELS:
-        inner, inner_gradient = _pyramid(coarser, level + 1, with_gradient)
-        norms = norms + inner
-    if not with_gradient:
-        return norms, None
-    gradient = band.sign_().mul_(weight)
-    lowered = _upsample_adjoint(_upsample_adjoint(gradient, -2), -1)
-    lowered = -lowered if inner_gradient is None else torch.sub(inner_gradient, lowered, out=lowered)
-    gradient += _downsample_adjoint(_downsample_adjoint(lowered, -1), -2)
-    return norms, F.pad(gradient, odd) if any(odd) else gradient
-
-
-def _level(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """``x`` without an odd last row or column, ``x`` at half the size, and that at the full size again."""
-    height, width = x.shape[-2:]
-    x = x[..., : height - height % 2, : width - width % 2]
-    # Columns are strided in memory and slow: they are filtered where rows are halved already.
-    coarser = _downsample(_downsample(x, -2), -1)
-    return x, coarser, _upsample(_upsample(coarser, -1), -2)
-
-
-def _downsample(x: Tensor, dim: int) -> Tensor:
-    """Blurs by [1 4 6 4 1]/16 with a reflected border and keeps every second value along ``dim`` (even length)."""
-    even, odd = _even_odd(x, dim)
-    last = even.shape[dim] - 1
-    # Around x[2k] stand odd[k-1], odd[k] and even[k-1], even[k+1]; x[-1] = x[1], x[-2] = x[2], x[n] = x[n-2].
-    out = torch.mul(even, 6 / 16).add_(odd, alpha=4 / 16)
-    after = out.narrow(dim, 1, last)
-    after.add_(odd.narrow(dim, 0, last), alpha=4 / 16).add_(even.narrow(dim, 0, last), alpha=1 / 16)
-    out.narrow(dim, 0, last).add_(even.narrow(dim, 1, last), alpha=1 / 16)
-    out.select(dim, 0).add_(odd.select(dim, 0), alpha=4 / 16).add_(even.select(dim, 1), alpha=1 / 16)
-    out.select(dim, last).add_(even.select(dim, last), alpha=1 / 16)
-    return out
-
-
-def _upsample(x: Tensor, dim: int) -> Tensor:
-    """Doubles ``dim`` by zero stuffing and the kernel [1 4 6 4 1]/8 with a reflected border."""
-    shape = list(x.shape)
-    shape[dim] *= 2
-    out = x.new_empty(shape)
-    even, odd = _even_odd(out, dim)
-    last = x.shape[dim] - 1
-    # odd[i] = (x[i] + x[i+1])/2; even[i] = (x[i-1] + 6x[i] + x[i+1])/8 = ((odd[i-1] + odd[i])/2 + x[i])/2, where
-    # x[-1] = x[1] makes odd[-1] = odd[0], and x[n] = x[n-1] makes odd[n-1] = x[n-1].
-    torch.lerp(x.narrow(dim, 0, last), x.narrow(dim, 1, last), 0.5, out=odd.narrow(dim, 0, last))
-    odd.select(dim, last).copy_(x.select(dim, last))
-    torch.lerp(odd.narrow(dim, 0, last), odd.narrow(dim, 1, last), 0.5, out=even.narrow(dim, 1, last))
-    even.select(dim, 0).copy_(odd.select(dim, 0))
-    even.lerp_(x, 0.5)
-    return out
-
-
-def _downsample_adjoint(x: Tensor, dim: int) -> Tensor:
-    """The transpose of :func:`_downsample`: half of :func:`_upsample` but at the border, where both reflect."""
-    out = _upsample(x, dim).mul_(0.5)
-    even, odd = _even_odd(out, dim)
-    last = x.shape[dim] - 1
-    even.select(dim, 0).sub_(x.select(dim, 1), alpha=1 / 16)
-    even.select(dim, 1).add_(x.select(dim, 0), alpha=1 / 16)
-    odd.select(dim, 0).add_(x.select(dim, 0), alpha=1 / 4)
-    odd.select(dim, last).sub_(x.select(dim, last), alpha=1 / 4)
-    return out
-
-
-def _upsample_adjoint(x: Tensor, dim: int) -> Tensor:
-    """The transpose of :func:`_upsample`: twice :func:`_downsample` but at the border, where both reflect."""
-    out = _downsample(x, dim).mul_(2)
-    even, odd = _even_odd(x, dim)
-    last = out.shape[dim] - 1
-    out.select(dim, 0).sub_(odd.select(dim, 0), alpha=1 / 2).sub_(even.select(dim, 1), alpha=1 / 8)
-    out.select(dim, 1).add_(even.select(dim, 0), alpha=1 / 8)
-    out.select(dim, last).add_(odd.select(dim, last), alpha=1 / 2)
-    return out
-
-
-def _even_odd(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    return (x[..., 0::2, :], x[..., 1::2, :]) if dim == -2 else (x[..., 0::2], x[..., 1::2])

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sdnet_pl.errors import InputError
+from sdnet_pl.losses._laplacian import laplacian_losses
 from sdnet_pl.losses.distillation import EVERY_PAIR, TEACHER_STUDENT, Distillation
-from sdnet_pl.losses.functional import cosine_distillation_loss, laplacian_norms
+from sdnet_pl.losses.functional import cosine_distillation_loss
 
 
 class MattingObjective(nn.Module):
@@ -93,7 +94,7 @@ class MattingObjective(nn.Module):
         by_term = {
             # The gradient of a mean is a picture of 1/n in memory, that of a sum is not.
             "l1": distance.sum(dim=(1, 2, 3, 4)) / alpha.numel(),
-            "laplacian": laplacian_norms(differences),
+            "laplacian": laplacian_losses(differences),
             "composition": (distance * contrast).sum(dim=(1, 2, 3, 4)) / alpha.numel(),
         }
         terms: dict[str, Tensor] = {}
