@@ -1,10 +1,16 @@
 """The form for inference gives what the trained form gives."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from sdnet_pl.nn import FEATURE_NAMES, PRESETS, SDNet, create_model, fold_batch_norm
+from sdnet_pl.nn.ampa import AMPA
+from sdnet_pl.nn.decoder import Decoder
+from sdnet_pl.nn.encoder import Encoder
+from sdnet_pl.nn.octave import GOctConv, SimplifiedGOctConv
 
 
 def trained(preset: str, **changes) -> SDNet:
@@ -46,6 +52,25 @@ def test_every_norm_is_folded_and_the_original_is_left_alone():
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     x = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(fold_batch_norm(folded)(x), folded(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", [GOctConv, SimplifiedGOctConv, AMPA, Encoder, Decoder, SDNet])
+@torch.no_grad()
+def test_each_module_fuses_its_own_norms(kind: type[nn.Module]):
+    model = trained("sdnet-fast", attention_norm=True)
+    x = torch.rand(1, 3, 64, 64)
+    expected = model(x)
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    fused: Any = [module for module in model.modules() if isinstance(module, kind)]
+    for module in fused:
+        module.fuse()
+    torch.testing.assert_close(model(x), expected, rtol=0, atol=1e-5)  # float32, summed in another order
+    left = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    assert model.normalization.scaled == (kind is not SDNet)
+    assert left < norms or kind is SDNet
+    for module in fused:
+        module.fuse()  # changes nothing more
+    torch.testing.assert_close(model(x), expected, rtol=0, atol=1e-5)
 
 
 def test_folds_within_inference_mode_for_use_outside():

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from sdnet_pl.nn.fold import fuse_norm
+
 
 class SqueezeExcitation(nn.Module):
     """Channel attention, Figure 4: global average pool, C to C/8 to C, ReLU and sigmoid; scales ``[B, C, H, W]``."""
@@ -86,3 +88,9 @@ class AMPA(nn.Module):
         depthwise, atrous, asymmetric = (self.squeeze[name](view(x)) for name, view in self.views.items())
         aggregated = self.attention_norm(depthwise + atrous + asymmetric)
         return torch.add(self.project(self.attention(aggregated)), x)
+
+    def fuse(self) -> None:
+        """Folds the BatchNorm of each view into its last convolution, and the attention's into the squeezing ones."""
+        for view in self.views.values():
+            fuse_norm(view)
+        fuse_norm(self.attention_norm, self.squeeze.values())

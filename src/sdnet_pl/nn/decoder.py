@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from sdnet_pl.nn.fold import fuse_norm
 from sdnet_pl.nn.octave import Activation, GOctConv, upsample
 
 Record = Callable[[str, Tensor], None]
@@ -89,3 +90,8 @@ class Decoder(nn.Module):
             record(f"aggregate{i}", x)
         x1 = x2[1] if self.gather1 is None else self.gather1({0: encoded[1], 1: x2[1]})[0]
         return self.head(x1), side_outputs
+
+    def fuse(self) -> None:
+        """Folds the BatchNorm of F_dec^i; the gOctConv blocks have their own ``fuse``."""
+        for layers in self.reduce.values():
+            fuse_norm(layers)

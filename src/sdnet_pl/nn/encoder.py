@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sdnet_pl.nn.fold import fuse_norm
 from sdnet_pl.nn.octave import Features, ILBlock, activation, upsample
 
 
@@ -60,3 +61,7 @@ class Encoder(nn.Module):
             high, low = features[i - 1], features[i]
             encoded[i] = high if i == 1 else torch.cat([high, upsample(low, 2)], dim=1)
         return encoded
+
+    def fuse(self) -> None:
+        """Folds the stem's BatchNorm; the blocks have their own ``fuse``."""
+        fuse_norm(self.stem)

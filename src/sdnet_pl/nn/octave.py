@@ -11,6 +11,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sdnet_pl.nn.fold import fuse_norm
+
 Features = dict[int, Tensor]
 Activation = Literal["prelu", "leaky_relu", "relu", "none"]
 SLOPES = {"prelu": 0.25, "leaky_relu": 0.25, "relu": 0.0, "none": 1.0}
@@ -88,6 +90,11 @@ class GOctConv(nn.Module):
                 sums[o] = sums[o] + path if o in sums else path
         return {o: self.norm_act[str(o)](x) for o, x in sums.items()}
 
+    def fuse(self) -> None:
+        """Folds the BatchNorm of each output octave into the convolutions that lead there."""
+        for o in self.out_octaves:
+            fuse_norm(self.norm_act[str(o)], [self.convs[f"{i}_{o}"] for i in self.in_octaves])
+
 
 class SimplifiedGOctConv(nn.Module):
     """Depthwise 3x3 at every octave, no path between octaves, then BatchNorm and activation per octave."""
@@ -104,6 +111,11 @@ class SimplifiedGOctConv(nn.Module):
 
     def forward(self, features: Features) -> Features:
         return {o: self.norm_act[str(o)](self.convs[str(o)](x)) for o, x in features.items()}
+
+    def fuse(self) -> None:
+        """Folds each octave's BatchNorm into its convolution."""
+        for octave, conv in self.convs.items():
+            fuse_norm(self.norm_act[octave], [conv])
 
 
 class ILBlock(nn.Module):

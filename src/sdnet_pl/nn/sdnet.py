@@ -53,6 +53,16 @@ class Normalization(nn.Module):
         x = x - self.mean
         return x / self.std if self.scaled else x
 
+    def move_scale_into(self, conv: nn.Module) -> None:
+        """Has the convolution that reads the output divide in place of this module.
+
+        The subtraction stays: the zeros that pad the convolution's input stand for the mean.
+        """
+        assert isinstance(conv, nn.Conv2d)
+        if self.scaled:
+            conv.weight.data /= self.std
+            self.scaled = False
+
 
 class SDNet(nn.Module):
     """The portrait matting network of the paper (section 3, Figure 2).
@@ -186,6 +196,10 @@ class SDNet(nn.Module):
         logits, side_outputs = self.decoder(encoded, record)
         alpha = alpha_activation(upsample(logits, self.logits_stride))
         return SideOutputs(alpha[..., :height, :width], side_outputs, kept)
+
+    def fuse(self) -> None:
+        """Moves the scale of the normalisation into the stem's weights; the parts have their own ``fuse``."""
+        self.normalization.move_scale_into(self.encoder.stem[0])
 
     def _check_input(self, x: Tensor) -> None:
         channels = self.in_channels
