@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.lit.cli import run
-from sdnet_pl.nn.sdnet import SideOutputs
+from sdnet_pl.nn.sdnet import MattingOutput
 
 DECODER_WIDTHS = (352, 256, 128, 64)
 
@@ -39,7 +39,7 @@ class MobileNetV2UNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.forward_side_outputs(x).alpha
 
-    def forward_side_outputs(self, x: Tensor) -> SideOutputs:
+    def forward_side_outputs(self, x: Tensor) -> MattingOutput:
         size = x.shape[-2:]
         features = [self.encoder.conv_stem((x - 0.5) / 0.25)]
         for layer in self.encoder.layer:
@@ -52,7 +52,7 @@ class MobileNetV2UNet(nn.Module):
         for block in self.decoder:
             skip = features.pop()
             x = block(torch.cat([_resize(x, skip.shape[-2:]), skip], dim=1))
-        return SideOutputs(_resize(self.head(x), size).sigmoid(), {}, {})
+        return MattingOutput(_resize(self.head(x), size).sigmoid(), {}, {})
 
 
 class PeerModule(SDNetModule):
@@ -64,7 +64,7 @@ class PeerModule(SDNetModule):
         super().__init__(*args, **kwargs)
         self.model = MobileNetV2UNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def training_forward(self, x: Tensor) -> SideOutputs:
+    def training_forward(self, x: Tensor) -> MattingOutput:
         return self.model.forward_side_outputs(x)
 
 

@@ -86,12 +86,12 @@ class Step:
         with self._autocast():
             out = self.module.training_forward(self.module.network_input(batch))
         clock.mark()
-        outputs = [out.alpha, *out.side_outputs.values()]
+        outputs = [out.alpha, *out.side_alphas.values()]
         cut = [output.detach().requires_grad_() for output in outputs]
         with self._autocast():
             total = self.module.objective(
                 cut[0].float(),
-                {i: side.float() for i, side in zip(out.side_outputs, cut[1:], strict=True)},
+                {i: side.float() for i, side in zip(out.side_alphas, cut[1:], strict=True)},
                 *(batch[key] for key in ("alpha", "foreground", "background")),
             )["total"]
         clock.mark()
@@ -110,7 +110,7 @@ class Step:
         with FlopCounterMode(display=False) as flops, ByteCounter() as moved:
             with self._autocast():
                 out = self.module.model.forward_side_outputs(pictures)  # as it is written, not compiled
-            outputs = [out.alpha, *out.side_outputs.values()]
+            outputs = [out.alpha, *out.side_alphas.values()]
             torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])
         self.module.zero_grad()
         return flops.get_total_flops(), moved.total

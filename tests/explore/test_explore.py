@@ -142,7 +142,7 @@ def test_a_look_holds_what_the_network_gives(model: SDNet):
     assert torch.equal(seen.image, x[0])
     assert torch.equal(seen.alpha, out.alpha[0])
     for i in (2, 3, 4):
-        assert torch.equal(seen.side_outputs[i], out.side_outputs[i][0])
+        assert torch.equal(seen.side_alphas[i], out.side_alphas[i][0])
     assert seen.target is not None
     assert torch.equal(seen.target[0], torch.from_numpy(alpha) / 255)
     assert not model.training
@@ -211,7 +211,7 @@ def test_full_size_maps_are_those_of_the_objective(model: SDNet, shape: tuple[in
     picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     seen = look(model, picture, 256)
     for i, (name, full) in zip((4, 3, 2), full_size_maps(seen).items(), strict=False):
-        side = seen.side_outputs[i][None]
+        side = seen.side_alphas[i][None]
         padded = [-(-s // model.size_multiple) * model.size_multiple for s in shape]
         expected = F.interpolate(side, size=padded, mode="bilinear", align_corners=False)
         torch.testing.assert_close(full, expected[0, :, : shape[0], : shape[1]], msg=name)
@@ -221,7 +221,7 @@ def test_cosines_are_the_objectives(model: SDNet):
     seen = decoder_look(model)
     found = cosines(seen)
     assert list(found) == ["2 → 3", "2 → 4", "3 → 4"]
-    loss = cosine_distillation_loss(seen.side_outputs[4][None], seen.side_outputs[2][None])
+    loss = cosine_distillation_loss(seen.side_alphas[4][None], seen.side_alphas[2][None])
     assert found["2 → 4"] == pytest.approx(1 - float(loss))
     other = cosines(decoder_look(model, 1))["2 → 4"]
     both = sorted((found["2 → 4"], other))
@@ -245,7 +245,7 @@ def test_a_blurred_alpha_loses_fine_details_first(model: SDNet):
     seen = decoder_look(model)
     assert seen.target is not None
     sides = {i: F.avg_pool2d(seen.target[None], 2**i)[0] for i in (2, 3, 4)}
-    found = details([seen._replace(alpha=seen.target, side_outputs=sides)])
+    found = details([seen._replace(alpha=seen.target, side_alphas=sides)])
     for name in ("F̄_dec^4", "F̄_dec^3", "F̄_dec^2"):
         assert found.loc[name].is_monotonic_increasing
     for band in found:
@@ -288,9 +288,9 @@ def test_the_decoder_figure_shows_its_maps_and_errors(model: SDNet):
     assert list(by_title) == ["input", "F̄_dec^4", "F̄_dec^3", "F̄_dec^2", "α_f", "true α"]
     for i in (2, 3, 4):
         levels = shown(by_title[f"F̄_dec^{i}"])
-        assert levels.shape == seen.side_outputs[i].shape[-2:]
+        assert levels.shape == seen.side_alphas[i].shape[-2:]
         # Eight bits.
-        assert np.abs(levels / 255 - seen.side_outputs[i][0].numpy()).max() <= 0.5 / 255 + 1e-6
+        assert np.abs(levels / 255 - seen.side_alphas[i][0].numpy()).max() <= 0.5 / 255 + 1e-6
     assert np.abs(shown(by_title["input"]) / 255 - seen.image.permute(1, 2, 0).numpy()).max() <= 0.5 / 255 + 1e-6
     maps = list(full_size_maps(seen).values())
     for axis, values in zip(figure.axes[7:11], maps, strict=True):

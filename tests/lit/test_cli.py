@@ -487,8 +487,8 @@ def test_a_compiled_step_has_the_gradients_of_an_eager_one():
         torch.manual_seed(1)
         module = SDNetModule("sdnet-tiny", network={"depths": [1, 1, 1, 1]}, compile=compile_)
         out = module.training_forward(images)
-        torch.stack([o.square().mean() for o in (out.alpha, *out.side_outputs.values())]).sum().backward()
-        results.append([out.alpha, *out.side_outputs.values(), *(p.grad for p in module.model.parameters())])
+        torch.stack([o.square().mean() for o in (out.alpha, *out.side_alphas.values())]).sum().backward()
+        results.append([out.alpha, *out.side_alphas.values(), *(p.grad for p in module.model.parameters())])
     for one, other in zip(*results, strict=True):
         assert one is not None
         assert other is not None

@@ -318,7 +318,7 @@ def test_empty_pictures_train_with_finite_gradients():
     empty = torch.zeros(2, 1, 64, 64)
     f, b = torch.rand(2, 2, 3, 64, 64)
     out = model.forward_side_outputs(b)
-    MattingObjective()(out.alpha, out.side_outputs, empty, f, b)["total"].backward()
+    MattingObjective()(out.alpha, out.side_alphas, empty, f, b)["total"].backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 

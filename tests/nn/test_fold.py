@@ -37,7 +37,7 @@ def test_folding_changes_nothing(preset: str, changes: dict[str, bool]):
     expected, found = (m.forward_side_outputs(x, FEATURE_NAMES) for m in (model, folded))
     # Both forms round in float32, at other places; alphas are in [0, 1].
     assert (expected.alpha - found.alpha).abs().max() < 1e-5
-    assert all((expected.side_outputs[i] - found.side_outputs[i]).abs().max() < 1e-5 for i in (2, 3, 4))
+    assert all((expected.side_alphas[i] - found.side_alphas[i]).abs().max() < 1e-5 for i in (2, 3, 4))
     for name, feature in expected.features.items():
         assert (feature - found.features[name]).abs().max() < 1e-5 * feature.abs().max(), name
 

@@ -1,6 +1,7 @@
 """The network: size, shapes, gradients, and what it refuses."""
 
 import io
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from sdnet_pl.errors import InputError
 from sdnet_pl.nn import FEATURE_NAMES, PRESETS, SDNet, create_model
 from sdnet_pl.nn.ampa import AMPA
+from sdnet_pl.nn.decoder import alpha_activation
 from sdnet_pl.nn.octave import GOctConv, ILBlock
 
 
@@ -59,13 +61,35 @@ def test_side_outputs_and_features(preset: str):
     model = create_model(preset)
     out = model.forward_side_outputs(torch.rand(1, 3, 64, 96), FEATURE_NAMES)
     stride = model.stem_stride
-    assert {i: tuple(s.shape) for i, s in out.side_outputs.items()} == {
+    assert {i: tuple(s.shape) for i, s in out.side_alphas.items()} == {
         i: (1, 1, 64 // 2 ** (i - 1) // stride, 96 // 2 ** (i - 1) // stride) for i in (2, 3, 4)
     }
-    assert all(s.min() >= 0 and s.max() <= 1 for s in out.side_outputs.values())
+    assert all(s.min() >= 0 and s.max() <= 1 for s in out.side_alphas.values())
     assert set(out.features) == set(FEATURE_NAMES)
-    assert all(f.shape[-1] == out.side_outputs[int(name[-1])].shape[-1] for name, f in out.features.items())
+    assert all(f.shape[-1] == out.side_alphas[int(name[-1])].shape[-1] for name, f in out.features.items())
     assert model.forward_side_outputs(torch.rand(1, 3, 64, 96)).features == {}
+
+
+@pytest.mark.parametrize("aggregate", ["side_outputs", "features"])
+@torch.no_grad()
+def test_the_decoder_gives_what_equations_4_and_5_name(aggregate: str):
+    torch.manual_seed(0)
+    decoder: Any = create_model("sdnet-tiny", aggregate=aggregate).decoder.eval()
+    encoded = {i: torch.rand(1, c, 64 >> i, 96 >> i) for i, c in ((2, 48), (3, 80), (4, 128))}
+    out = decoder(encoded)
+    dec, side, chi = out.decoded, out.side_alphas, out.aggregated
+    up = partial(nn.functional.interpolate, scale_factor=2, mode="bilinear")
+    for i in (2, 3, 4):
+        assert torch.equal(dec[i], decoder.reduce[str(i)](encoded[i]))
+        read = dec[i] if i == 4 else torch.cat([up(side[i + 1]), dec[i]], dim=1)
+        assert torch.equal(side[i], alpha_activation(decoder.side_heads[str(i)](read)))
+    fed = side if aggregate == "side_outputs" else dec
+    assert torch.equal(chi[4], decoder.gather4({3: fed[4]})[3])
+    three = decoder.gather3({2: fed[3], 3: chi[4]})
+    assert torch.equal(chi[3], three[2])
+    assert torch.equal(out.aggregated4_star, three[3])
+    assert torch.equal(chi[2], decoder.gather2({1: fed[2], 2: chi[3], 3: out.aggregated4_star})[1])
+    assert torch.equal(out.logits, decoder.head(chi[2]))
 
 
 def test_the_return_type_is_the_same_in_training_and_evaluation():
@@ -90,7 +114,7 @@ def test_gradients_reach_every_parameter(trimap: bool, changes: dict):
     model = create_model("sdnet", trimap=trimap, **changes)
     out = model.forward_side_outputs(torch.rand(2, 4 if trimap else 3, 64, 64))
     # The loss supervises all four; with features into Eq. 5 the last side output feeds nothing else.
-    (out.alpha.sum() + sum(side.sum() for side in out.side_outputs.values())).backward()
+    (out.alpha.sum() + sum(side.sum() for side in out.side_alphas.values())).backward()
     dead = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # A convolution's bias before a BatchNorm would be dead too; there is none.
     assert dead == []

@@ -63,8 +63,8 @@ def test_a_large_photo_is_reduced_with_its_maps(shape: tuple[int, int]):
         drawn = panel_figure([small]).axes[4 + (i == 4)]
         bottom = drawn.images[0].get_extent()[2]
         for y in (0.2, 0.9):
-            row = int(y * small.alpha.shape[1] / bottom * small.side_outputs[i].shape[1])
-            assert float(small.side_outputs[i][0, row, 0]) == pytest.approx(y * height / padded[0], abs=0.14)
+            row = int(y * small.alpha.shape[1] / bottom * small.side_alphas[i].shape[1])
+            assert float(small.side_alphas[i][0, row, 0]) == pytest.approx(y * height / padded[0], abs=0.14)
     assert reduced(large._replace(target=None), 64).target is None
 
 

@@ -66,7 +66,7 @@ def decoder_figure(look: Look, side: float = SIDE) -> Figure:
         side: Of a picture, in inches.
     """
     maps = full_size_maps(look)
-    shown = {"input": look.image, **{map_name(i): look.side_outputs[i] for i in (4, 3, 2)}, "α_f": look.alpha}
+    shown = {"input": look.image, **{map_name(i): look.side_alphas[i] for i in (4, 3, 2)}, "α_f": look.alpha}
     rows, columns = (1, 5) if look.target is None else (2, 6)
     with rc_context(STYLE):
         figure = Figure(figsize=(side * columns, (side + 0.2) * rows))

@@ -18,7 +18,7 @@ from sdnet_pl.data.training import to_tensor
 from sdnet_pl.data.trimap import EVALUATION_KERNEL, check_kernel, evaluation_trimap, trimap_channel
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import check_size, scale_down
-from sdnet_pl.nn import SDNet, SideOutputs
+from sdnet_pl.nn import MattingOutput, SDNet
 from sdnet_pl.nn.sdnet import FEATURE_NAMES, MIN_SIZE
 from sdnet_pl.reporting.panels import PanelRow
 
@@ -30,23 +30,23 @@ class Look(NamedTuple):
         image: The input, ``[3, H, W]`` in [0, 1].
         alpha: α_f, ``[1, H, W]`` in [0, 1]; of a trimap network, what the trimap knows is taken from it, as in scores.
         target: The true alpha, likewise; none where it is not known.
-        side_outputs: F̄_dec^i by i = 2, 3, 4, ``[1, h, w]`` in [0, 1], of the padded input.
+        side_alphas: F̄_dec^i by i = 2, 3, 4, ``[1, h, w]`` in [0, 1], of the padded input.
         features: What was asked for by name, ``[C, h, w]`` of the padded input.
     """
 
     image: Tensor
     alpha: Tensor
     target: Tensor | None
-    side_outputs: Mapping[int, Tensor]
+    side_alphas: Mapping[int, Tensor]
     features: Mapping[str, Tensor]
 
     @property
     def row(self) -> PanelRow:
         """Its row of a panel."""
-        return PanelRow(self.image, self.alpha, self.target, self.side_outputs)
+        return PanelRow(self.image, self.alpha, self.target, self.side_alphas)
 
 
-def capture(model: SDNet, x: Tensor, names: Collection[str] = ()) -> SideOutputs:
+def capture(model: SDNet, x: Tensor, names: Collection[str] = ()) -> MattingOutput:
     """:meth:`SDNet.forward_side_outputs`, and the output of any module of the network beside its named features.
 
     Hooks see what passes; they are removed at the end, and the network stays as it is.
@@ -144,7 +144,7 @@ def look(
     alpha = out.alpha[0].cpu()
     if model.trimap:
         alpha = torch.where(trimap == 0.5, alpha, trimap)
-    sides = {i: side[0].cpu() for i, side in out.side_outputs.items()}
+    sides = {i: side[0].cpu() for i, side in out.side_alphas.items()}
     features = {name: value[0].cpu() for name, value in out.features.items()}
     return Look(planes, alpha, known, sides, features)
 

@@ -27,7 +27,7 @@ def full_size_maps(look: Look) -> dict[str, Tensor]:
     height, width = look.alpha.shape[-2:]
     maps = {}
     for i in (4, 3, 2):
-        side = look.side_outputs[i]
+        side = look.side_alphas[i]
         scale = upsampling(side.shape[-2], height)
         full = F.interpolate(side[None], scale_factor=scale, mode="bilinear", align_corners=False)[0]
         maps[map_name(i)] = full[..., :height, :width]
@@ -38,7 +38,7 @@ def cosines(look: Look) -> dict[str, float]:
     """The cosine of each teacher with each student, by ``"2 → 3"``, in [0, 1]: 1 − that pair's term of L_d."""
     return {
         f"{teacher} → {student}": 1
-        - float(cosine_distillation_loss(look.side_outputs[student][None], look.side_outputs[teacher][None]))
+        - float(cosine_distillation_loss(look.side_alphas[student][None], look.side_alphas[teacher][None]))
         for teacher, student in EVERY_PAIR
     }
 

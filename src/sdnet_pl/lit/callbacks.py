@@ -266,7 +266,7 @@ def test_rows(module: SDNetModule) -> list[dict[str, str | float]]:
 
 
 def _panel_row(outputs: dict[str, Any], batch: dict[str, Tensor]) -> PanelRow:
-    sides = {i: side[0].cpu() for i, side in outputs["side_outputs"].items()}
+    sides = {i: side[0].cpu() for i, side in outputs["side_alphas"].items()}
     return PanelRow(batch["image"][0].cpu(), outputs["alpha"][0].cpu(), batch["alpha"][0].cpu(), sides)
 
 

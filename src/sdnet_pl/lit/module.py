@@ -20,7 +20,7 @@ from sdnet_pl.lit.first_pass import FirstPass
 from sdnet_pl.lit.optimizer import Muon
 from sdnet_pl.losses import Distillation, MattingObjective
 from sdnet_pl.metrics import BenchmarkMetrics
-from sdnet_pl.nn import SDNet, SideOutputs, create_model
+from sdnet_pl.nn import MattingOutput, SDNet, create_model
 from sdnet_pl.nn.ampa import SqueezeExcitation
 from sdnet_pl.reporting.tables import NETWORK
 
@@ -28,7 +28,7 @@ HEADLINE = "val/mad"
 
 
 @functools.cache
-def _compiled() -> Callable[[SDNet, Tensor], SideOutputs]:
+def _compiled() -> Callable[[SDNet, Tensor], MattingOutput]:
     """A function of the network and no wrapper around it: state_dict keys and copies of the module (EMA) stay as they
     are, and the module can be pickled. The crops have few sizes, so each is compiled for itself."""
     return torch.compile(SDNet.forward_side_outputs, fullgraph=True, dynamic=False)
@@ -145,7 +145,7 @@ class SDNetModule(LightningModule):
         """The alpha of ``x``; see :meth:`sdnet_pl.nn.SDNet.forward`."""
         return self.model(x)
 
-    def training_forward(self, x: Tensor) -> SideOutputs:
+    def training_forward(self, x: Tensor) -> MattingOutput:
         """The network's outputs in training for ``x`` of :meth:`network_input`, compiled where that was asked for."""
         return (_compiled() if self.compiled else SDNet.forward_side_outputs)(self.model, x)
 
@@ -157,7 +157,7 @@ class SDNetModule(LightningModule):
         out = self.training_forward(self.network_input(batch))
         terms = self.objective(
             out.alpha.float(),
-            {i: side.float() for i, side in out.side_outputs.items()},
+            {i: side.float() for i, side in out.side_alphas.items()},
             batch["alpha"],
             batch["foreground"],
             batch["background"],
@@ -269,7 +269,7 @@ class SDNetModule(LightningModule):
         if not batch["padding"].any():
             metrics.update(alpha, batch["alpha"], batch["trimap"])
             scores = dict(zip(metrics.score_names, metrics.latest[:, 0].tolist(), strict=True))
-        return {"alpha": alpha, "side_outputs": out.side_outputs, "scores": scores}
+        return {"alpha": alpha, "side_alphas": out.side_alphas, "scores": scores}
 
     def _log_scores(self, stage: str) -> None:
         for position, (name, metrics) in enumerate(self.metrics[stage].items()):

@@ -50,7 +50,7 @@ class MattingObjective(nn.Module):
     def forward(
         self,
         alpha: Tensor,
-        side_outputs: Mapping[int, Tensor],
+        side_alphas: Mapping[int, Tensor],
         target: Tensor,
         foreground: Tensor,
         background: Tensor,
@@ -60,7 +60,7 @@ class MattingObjective(nn.Module):
 
         Args:
             alpha: α_f, ``[B, 1, H, W]`` in [0, 1].
-            side_outputs: F̄_dec^i by i, ``[B, 1, h, w]`` in [0, 1]; upsampled bilinearly to H x W here.
+            side_alphas: F̄_dec^i by i, ``[B, 1, h, w]`` in [0, 1]; upsampled bilinearly to H x W here.
             target: The true alpha, ``[B, 1, H, W]`` in [0, 1].
             foreground: F, ``[B, 3, H, W]`` in [0, 1].
             background: B, likewise.
@@ -81,7 +81,7 @@ class MattingObjective(nn.Module):
                 f"The alpha is {list(alpha.shape)} and the true alpha {list(target.shape)}; give both as [B, 1, H, W]."
             )
         predictions = {"": alpha}
-        for i, side in side_outputs.items():
+        for i, side in side_alphas.items():
             full_size = F.interpolate(side, size=target.shape[-2:], mode="bilinear", align_corners=False)
             predictions[f"aux{i}_"] = full_size
         # All predictions at once: a fourth of the kernels to launch.
@@ -106,9 +106,9 @@ class MattingObjective(nn.Module):
                 total = total + weight * values[position]
         losses: dict[tuple[int, int], Tensor] = {}
         for pair in EVERY_PAIR:
-            if not side_outputs.keys() >= set(pair) and pair not in self.pairs:  # another network than SDNet
+            if not side_alphas.keys() >= set(pair) and pair not in self.pairs:  # another network than SDNet
                 continue
-            teacher, student = (side_outputs[i] for i in pair)
+            teacher, student = (side_alphas[i] for i in pair)
             taught = pair in self.pairs
             losses[pair] = cosine_distillation_loss(student if taught else student.detach(), teacher)
             terms["cosine_{}_{}".format(*pair)] = 1 - losses[pair].detach()

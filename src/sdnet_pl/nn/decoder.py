@@ -1,7 +1,7 @@
 """The multi-level aggregation decoder, section 3.3 of the paper, Eq. 4 and 5."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,25 @@ from torch import Tensor, nn
 from sdnet_pl.nn.fold import fuse_norm
 from sdnet_pl.nn.octave import Activation, GOctConv, upsample
 
-Record = Callable[[str, Tensor], None]
+LEVELS = (2, 3, 4)
+
+
+class DecoderOutput(NamedTuple):
+    """What Eq. 4 and 5 name, by i = 2, 3, 4. Level i stands at 1 / 2^(i-1) of the stem's resolution.
+
+    Attributes:
+        decoded: F_dec^i, ``[B, channels, h_i, w_i]``.
+        side_alphas: F̄_dec^i in [0, 1], ``[B, 1, h_i, w_i]`` (Eq. 4).
+        aggregated: χ̄_i, ``[B, aggregation_channels, h_i, w_i]`` (Eq. 5).
+        aggregated4_star: χ̄_4*, what the block of level 3 makes of level 4.
+        logits: Of α_f, ``[B, 1, h_2, w_2]``, or with the refinement at the input's resolution.
+    """
+
+    decoded: dict[int, Tensor]
+    side_alphas: dict[int, Tensor]
+    aggregated: dict[int, Tensor]
+    aggregated4_star: Tensor
+    logits: Tensor
 
 
 def alpha_activation(logits: Tensor) -> Tensor:
@@ -53,7 +71,7 @@ class Decoder(nn.Module):
                 str(i): nn.Sequential(
                     nn.Conv2d(c, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
                 )
-                for i, c in zip((2, 3, 4), in_channels, strict=True)
+                for i, c in zip(LEVELS, in_channels, strict=True)
             }
         )
         squeezed = {2: channels + 1, 3: channels + 1, 4: channels}
@@ -72,24 +90,24 @@ class Decoder(nn.Module):
             self.gather1 = GOctConv({0: high, 1: n}, {0: r}, 3, act)
             self.head = nn.Sequential(nn.Conv2d(r, subpixels**2, 1), nn.PixelShuffle(subpixels))
 
-    def forward(self, encoded: dict[int, Tensor], record: Record) -> tuple[Tensor, dict[int, Tensor]]:
-        """Maps ``encoded`` i = 1 to 4 to the logits of alpha, and to the side outputs F̄_dec^i in [0, 1] at their own
-        resolution. The logits stand at the finest level, or with the refinement at the input's resolution."""
-        side_outputs: dict[int, Tensor] = {}
-        inputs: dict[int, Tensor] = {}
-        for i in (4, 3, 2):
-            decoded = self.reduce[str(i)](encoded[i])
-            record(f"dec{i}", decoded)
-            squeezed = torch.cat([upsample(side_outputs[i + 1], 2), decoded], dim=1) if i < 4 else decoded
-            side_outputs[i] = alpha_activation(self.side_heads[str(i)](squeezed))
-            inputs[i] = side_outputs[i] if self.aggregate == "side_outputs" else decoded
-        x4 = self.gather4({3: inputs[4]})
-        x3 = self.gather3({2: inputs[3], 3: x4[3]})
-        x2 = self.gather2({1: inputs[2], 2: x3[2], 3: x3[3]})
-        for i, x in ((4, x4[3]), (3, x3[2]), (2, x2[1])):
-            record(f"aggregate{i}", x)
-        x1 = x2[1] if self.gather1 is None else self.gather1({0: encoded[1], 1: x2[1]})[0]
-        return self.head(x1), side_outputs
+    def forward(self, encoded: dict[int, Tensor]) -> DecoderOutput:
+        """Decodes F_enc^i after AMPA, i = 2, 3, 4, and for the refinement the finer octave of stage 1, i = 1."""
+        decoded = {i: self.reduce[str(i)](encoded[i]) for i in LEVELS}
+        # Eq. 4
+        side_alphas = {4: self._side_alpha(4, decoded[4])}
+        for i in (3, 2):
+            side_alphas[i] = self._side_alpha(i, torch.cat([upsample(side_alphas[i + 1], 2), decoded[i]], dim=1))
+        # Eq. 5
+        fed = side_alphas if self.aggregate == "side_outputs" else decoded
+        x4 = self.gather4({3: fed[4]})[3]
+        both = self.gather3({2: fed[3], 3: x4})
+        x3, x4_star = both[2], both[3]
+        x2 = self.gather2({1: fed[2], 2: x3, 3: x4_star})[1]
+        x1 = x2 if self.gather1 is None else self.gather1({0: encoded[1], 1: x2})[0]
+        return DecoderOutput(decoded, side_alphas, {4: x4, 3: x3, 2: x2}, x4_star, self.head(x1))
+
+    def _side_alpha(self, level: int, x: Tensor) -> Tensor:
+        return alpha_activation(self.side_heads[str(level)](x))
 
     def fuse(self) -> None:
         """Folds the BatchNorm of F_dec^i; the gOctConv blocks have their own ``fuse``."""

@@ -9,27 +9,27 @@ from torch import Tensor, nn
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.nn.ampa import AMPA
-from sdnet_pl.nn.decoder import Decoder, alpha_activation
+from sdnet_pl.nn.decoder import LEVELS, Decoder, alpha_activation
 from sdnet_pl.nn.encoder import Encoder
 from sdnet_pl.nn.octave import upsample
 
 MIN_SIZE = 32
 STAGES = 4
-FEATURE_NAMES = tuple(f"{part}{i}" for part in ("enc", "ampa", "dec", "aggregate") for i in (2, 3, 4))
+FEATURE_NAMES = tuple(f"{part}{i}" for part in ("enc", "ampa", "dec", "aggregate") for i in LEVELS)
 
 
-class SideOutputs(NamedTuple):
+class MattingOutput(NamedTuple):
     """What :meth:`SDNet.forward_side_outputs` returns.
 
     Attributes:
         alpha: The alpha α_f, ``[B, 1, H, W]`` in [0, 1].
-        side_outputs: F̄_dec^i in [0, 1] by i = 2, 3, 4: ``[B, 1, h_i, w_i]`` at their own resolution, which for
-            stem stride 1 is 1/2, 1/4 and 1/8 of the padded input.
+        side_alphas: The side outputs F̄_dec^i in [0, 1] by i = 2, 3, 4: ``[B, 1, h_i, w_i]`` at their own resolution,
+            which for stem stride 1 is 1/2, 1/4 and 1/8 of the padded input.
         features: The requested intermediate features by name, at the padded input's resolutions.
     """
 
     alpha: Tensor
-    side_outputs: dict[int, Tensor]
+    side_alphas: dict[int, Tensor]
     features: dict[str, Tensor]
 
 
@@ -163,7 +163,7 @@ class SDNet(nn.Module):
         """
         return self.forward_side_outputs(x).alpha
 
-    def forward_side_outputs(self, x: Tensor, features: Collection[str] = ()) -> SideOutputs:
+    def forward_side_outputs(self, x: Tensor, features: Collection[str] = ()) -> MattingOutput:
         """The alpha, the side outputs F̄_dec^2..4, and on request intermediate features.
 
         Args:
@@ -177,11 +177,9 @@ class SDNet(nn.Module):
         self._check_input(x)
         if unknown := sorted(set(features) - set(FEATURE_NAMES)):
             raise InputError(f"SDNet has no feature {', '.join(unknown)}; ask for some of {', '.join(FEATURE_NAMES)}.")
-        kept: dict[str, Tensor] = {}
 
-        def record(name: str, value: Tensor) -> None:
-            if name in features:
-                kept[name] = value
+        def keep(part: str, maps: dict[int, Tensor]) -> dict[str, Tensor]:
+            return {f"{part}{i}": maps[i] for i in LEVELS if f"{part}{i}" in features}
 
         height, width = x.shape[-2:]
         x = self.normalization(x)
@@ -189,13 +187,13 @@ class SDNet(nn.Module):
         if pad_h or pad_w:
             x = F.pad(x, (0, pad_w, 0, pad_h), mode="reflect")
         encoded = self.encoder(x)
-        for i in (2, 3, 4):
-            record(f"enc{i}", encoded[i])
-            encoded[i] = self.ampa[str(i)](encoded[i])
-            record(f"ampa{i}", encoded[i])
-        logits, side_outputs = self.decoder(encoded, record)
-        alpha = alpha_activation(upsample(logits, self.logits_stride))
-        return SideOutputs(alpha[..., :height, :width], side_outputs, kept)
+        kept = keep("enc", encoded)
+        for i in LEVELS:
+            encoded[i] = self.ampa[str(i)](encoded[i])  # replaced: F_enc^i would take memory until the end
+        out = self.decoder(encoded)
+        kept |= keep("ampa", encoded) | keep("dec", out.decoded) | keep("aggregate", out.aggregated)
+        alpha = alpha_activation(upsample(out.logits, self.logits_stride))
+        return MattingOutput(alpha[..., :height, :width], out.side_alphas, kept)
 
     def fuse(self) -> None:
         """Moves the scale of the normalisation into the stem's weights; the parts have their own ``fuse``."""

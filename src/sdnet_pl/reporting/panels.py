@@ -34,13 +34,13 @@ class PanelRow(NamedTuple):
         image: The input, ``[3, H, W]`` in [0, 1].
         alpha: The predicted alpha, ``[1, H, W]`` in [0, 1].
         target: The true alpha, likewise; none where it is not known.
-        side_outputs: F̄_dec^i by i, ``[1, h, w]`` in [0, 1]; it may reach beyond the photo, as padding does.
+        side_alphas: F̄_dec^i by i, ``[1, h, w]`` in [0, 1]; it may reach beyond the photo, as padding does.
     """
 
     image: Tensor
     alpha: Tensor
     target: Tensor | None
-    side_outputs: Mapping[int, Tensor]
+    side_alphas: Mapping[int, Tensor]
 
 
 def reduced(row: PanelRow, side: int) -> PanelRow:
@@ -58,7 +58,7 @@ def reduced(row: PanelRow, side: int) -> PanelRow:
     def averaged(x: Tensor, factor: int) -> Tensor:
         return F.avg_pool2d(x.float(), factor, ceil_mode=True)
 
-    sides = {i: averaged(x, max(1, factor // upsampling(x.shape[-2], height))) for i, x in row.side_outputs.items()}
+    sides = {i: averaged(x, max(1, factor // upsampling(x.shape[-2], height))) for i, x in row.side_alphas.items()}
     target = None if row.target is None else averaged(row.target, factor)
     return PanelRow(averaged(row.image, factor), averaged(row.alpha, factor), target, sides)
 
@@ -97,7 +97,7 @@ def panel_figure(rows: Sequence[PanelRow], side: float = 1.7) -> Figure:
         rows: At least one, with the same side outputs; of several sizes if need be.
         side: Of a column, in inches; a picture's height follows from its shape.
     """
-    sides = sorted(rows[0].side_outputs)
+    sides = sorted(rows[0].side_alphas)
     known = any(row.target is not None for row in rows)
     columns = ["input", "predicted α", *(["true α", "error"] if known else []), *(f"side output {i}" for i in sides)]
     columns += ["over grey", "over checkerboard"]
@@ -111,7 +111,7 @@ def panel_figure(rows: Sequence[PanelRow], side: float = 1.7) -> Figure:
         if known:
             target = row.target
             maps += [None, None] if target is None else [to_picture(target), error_map(row.alpha, target)]
-        maps += [to_picture(row.side_outputs[i]) for i in sides] + composites(row.image, row.alpha)
+        maps += [to_picture(row.side_alphas[i]) for i in sides] + composites(row.image, row.alpha)
         height, width = row.alpha.shape[-2:]
         for axis, shown in zip(axis_row, maps, strict=True):
             if shown is not None:
