@@ -1,4 +1,7 @@
-"""The one exception for input that a user can mend."""
+"""Errors and warnings about input that a user can mend."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class InputError(Exception):
@@ -10,3 +13,9 @@ class InputError(Exception):
 
 class InputWarning(UserWarning):
     """Something in the input that is left out, or taken otherwise than its file says: the message names both."""
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The remedy for a mistyped name: ``did you mean ...?`` with the nearest known ones, else ``otherwise``."""
+    near = get_close_matches(name, list(known), n=3)
+    return f"did you mean {', '.join(near)}?" if near else otherwise

@@ -114,6 +114,12 @@ def test_weight_decay_is_a_number_for_muon():
         SDNetModule("sdnet-tiny", weight_decay=0.1)
 
 
+@pytest.mark.parametrize("name", ["trimap", "preset"])
+def test_what_has_an_option_of_its_own_is_no_argument_of_the_network(name: str):
+    with pytest.raises(InputError, match=rf"model\.network holds {name}; set model\.{name}"):
+        SDNetModule("sdnet-tiny", network={name: True})
+
+
 def test_a_cooldown_is_constant_and_then_linear_to_zero():
     module = SDNetModule("sdnet-tiny", schedule="cooldown", lr=1e-3, warmup_steps=1)
     data = MattingDataModule(size=64, batch_size=2, samples_per_epoch=40, workers=0)

@@ -2,6 +2,7 @@
 
 import io
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from sdnet_pl.errors import InputError
 from sdnet_pl.nn import FEATURE_NAMES, PRESETS, SDNet, create_model
 from sdnet_pl.nn.ampa import AMPA
 from sdnet_pl.nn.decoder import alpha_activation
-from sdnet_pl.nn.octave import GOctConv, ILBlock
+from sdnet_pl.nn.octave import GOctConv, ILBlock, SimplifiedGOctConv
 
 
 def parameters(model: nn.Module) -> int:
@@ -27,6 +28,16 @@ def test_paper_preset_has_the_size_of_table_4():
     file = io.BytesIO()
     torch.save(model.state_dict(), file)
     assert file.tell() / 2**20 == pytest.approx(8.1, rel=0.01)  # the paper's 8.1 MB
+
+
+# Of every key and shape, in order: as long as they stay, so do checkpoints and files of weights.
+STATE_DICTS = {"sdnet": "100520e728947ed0", "sdnet-fast": "3272f2e4eb0cdc89", "sdnet-tiny": "e7ae840701205396"}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_keys_of_a_state_dict_stay(preset: str):
+    lines = [f"{key} {list(value.shape)}" for key, value in create_model(preset).state_dict().items()]
+    assert sha256("\n".join(lines).encode()).hexdigest()[:16] == STATE_DICTS[preset]
 
 
 def test_parts_have_the_calibrated_sizes():
@@ -106,7 +117,14 @@ def test_the_return_type_is_the_same_in_training_and_evaluation():
         {"aggregate": "features"},
         {"residual": True},
         {"refinement_channels": 8},
-        {"fusible_activations": True},
+        {
+            "stem_activation": "leaky_relu",
+            "octconv_activation": "none",
+            "depthwise_activation": "leaky_relu",
+            "residual": True,
+            "linear_residual": True,
+            "aggregation_activation": "relu",
+        },
     ],
     ids=str,
 )
@@ -118,6 +136,30 @@ def test_gradients_reach_every_parameter(trimap: bool, changes: dict):
     dead = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # A convolution's bias before a BatchNorm would be dead too; there is none.
     assert dead == []
+
+
+def activations(module: nn.Module) -> set[str]:
+    kinds = (nn.PReLU, nn.LeakyReLU, nn.ReLU, nn.Identity)
+    return {type(layer).__name__ for layer in module.modules() if isinstance(layer, kinds)}
+
+
+def test_activations_stand_where_they_are_named():
+    paper, fast = create_model("sdnet"), create_model("sdnet-fast")
+    blocks = [module for module in paper.modules() if isinstance(module, GOctConv | SimplifiedGOctConv)]
+    assert all(activations(part) == {"PReLU"} for part in (paper.encoder.stem, *blocks))
+    assert activations(fast.encoder.stem) == {"LeakyReLU"}
+    for stage in fast.encoder.stages:
+        assert isinstance(stage, nn.Sequential)
+        for i, block in enumerate(stage):
+            assert isinstance(block, ILBlock)
+            first, last = block.refine
+            # The first block of a stage changes the resolution and has no residual.
+            assert [activations(part) for part in (block.mix, first, last)] == [
+                {"Identity"},
+                {"LeakyReLU"},
+                {"Identity" if i else "LeakyReLU"},
+            ]
+    assert all(activations(getattr(fast.decoder, f"gather{i}")) == {"ReLU"} for i in (1, 2, 3, 4))
 
 
 def test_the_trimap_changes_the_alpha():
@@ -140,8 +182,10 @@ def test_clear_errors():
         model.forward_side_outputs(torch.rand(1, 3, 64, 64), ["dec9"])
     with pytest.raises(InputError, match="no preset 'sdnet-huge'; the presets are sdnet"):
         create_model("sdnet-huge")
-    with pytest.raises(InputError, match="widhts"):
+    with pytest.raises(InputError, match="no argument 'widhts'; did you mean widths"):
         create_model("sdnet", widhts=(1, 2, 3, 4))
+    with pytest.raises(InputError, match="no argument 'qqq'; it has trimap, ampa, stem_channels"):
+        create_model("sdnet", qqq=1)
     for changes, expected in (
         ({"aggregate": "feature"}, "aggregate is 'feature'; choose one of side_outputs, features"),
         ({"stem_stride": 3}, "stem_stride is 3; choose one of 1, 2"),
@@ -149,6 +193,15 @@ def test_clear_errors():
         ({"depths": (3, 4, 6)}, "4 stages, got 3 depths"),
         ({"depths": (3, 4, 6, 0)}, "depths holds 0; it must be at least 1"),
         ({"stem_channels": 0}, "stem_channels holds 0; it must be at least 1"),
+        ({"stem_channels": "16"}, "stem_channels holds '16'; it must be at least 1, a whole number"),
+        ({"stem_channels": None}, "stem_channels holds None"),
+        ({"decoder_channels": 2.5}, r"decoder_channels holds 2\.5"),
+        ({"widths": 5}, "widths is 5; give 4 whole numbers, one a stage"),
+        ({"depths": "3464"}, "depths holds '3'; it must be at least 1, a whole number"),
+        ({"octconv_activation": "gelu"}, "octconv_activation is 'gelu'; choose one of prelu, leaky_relu, relu, none"),
+        ({"stem_activation": "swish"}, "stem_activation is 'swish'"),
+        ({"depthwise_activation": None}, "depthwise_activation is None"),
+        ({"aggregation_activation": "Relu"}, "aggregation_activation is 'Relu'"),
         ({"refinement_channels": -1}, "refinement_channels holds -1; it must be at least 0"),
     ):
         with pytest.raises(InputError, match=expected):

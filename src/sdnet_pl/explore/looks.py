@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from sdnet_pl.data.composition import composite, composite_uint8
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.data.training import to_tensor
 from sdnet_pl.data.trimap import EVALUATION_KERNEL, check_kernel, evaluation_trimap, trimap_channel
-from sdnet_pl.errors import InputError
+from sdnet_pl.errors import InputError, did_you_mean
 from sdnet_pl.inference.predictor import check_size, scale_down
 from sdnet_pl.nn import MattingOutput, SDNet
 from sdnet_pl.nn.sdnet import FEATURE_NAMES, MIN_SIZE
@@ -66,9 +65,8 @@ def capture(model: SDNet, x: Tensor, names: Collection[str] = ()) -> MattingOutp
     modules = dict(model.named_modules())
     for name in names:
         if name not in FEATURE_NAMES and name not in modules:
-            near = get_close_matches(name, [*FEATURE_NAMES, *modules], n=3)
-            meant = f"; did you mean {', '.join(near)}?" if near else "; list(dict(model.named_modules())) lists them."
-            raise InputError(f"The network has no feature and no module {name!r}{meant}")
+            remedy = did_you_mean(name, [*FEATURE_NAMES, *modules], "list(dict(model.named_modules())) lists them.")
+            raise InputError(f"The network has no feature and no module {name!r}; {remedy}")
     kept: dict[str, Tensor] = {}
 
     def keep(name: str, module: torch.nn.Module, inputs: Any, output: Any) -> None:

@@ -101,6 +101,8 @@ class SDNetModule(LightningModule):
             raise InputError("model.weight_decay is for the matrices that Muon drives; set model.optimizer to muon.")
         if warmup_steps < 0:
             raise InputError(f"model.warmup_steps is {warmup_steps}; it must be at least 0.")
+        for name in {"preset", "trimap"} & (network or {}).keys():
+            raise InputError(f"model.network holds {name}; set model.{name} in its place.")
         self.model = create_model(preset, trimap=trimap, **(network or {}))
         self.training_size: int | None = None  # of what was loaded
         self.licence: str | None = None

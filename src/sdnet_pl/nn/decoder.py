@@ -48,7 +48,7 @@ class Decoder(nn.Module):
         channels: Channels of F_dec^i (the paper preset: 40).
         aggregation_channels: Channels of the three gOctConv blocks (the paper preset: 32).
         aggregate: What feeds Eq. 5: the one-channel side outputs, literally, or F_dec^i.
-        fusible: ReLU in the gOctConv blocks, which runtimes fuse, for PReLU.
+        aggregation_activation: In the gOctConv blocks.
         refinement: Channels of the finer octave of stage 1 and of a fourth gOctConv block, which takes that octave and
             the map of Eq. 5 to the stem's resolution; none: no such block (the paper).
         subpixels: The block's head predicts ``subpixels`` x ``subpixels`` pixels for each of its positions.
@@ -60,7 +60,7 @@ class Decoder(nn.Module):
         channels: int,
         aggregation_channels: int,
         aggregate: Literal["side_outputs", "features"],
-        fusible: bool,
+        aggregation_activation: Activation,
         refinement: tuple[int, int] | None,
         subpixels: int,
     ) -> None:
@@ -77,17 +77,16 @@ class Decoder(nn.Module):
         squeezed = {2: channels + 1, 3: channels + 1, 4: channels}
         self.side_heads = nn.ModuleDict({str(i): nn.Conv2d(c, 1, 1) for i, c in squeezed.items()})
         n = aggregation_channels
-        act: Activation = "relu" if fusible else "prelu"
         into = 1 if aggregate == "side_outputs" else channels
         # Octaves here: level i stands at H / 2^(i-1).
-        self.gather4 = GOctConv({3: into}, {3: n}, 3, act)
-        self.gather3 = GOctConv({2: into, 3: n}, {2: n, 3: n}, 3, act)
-        self.gather2 = GOctConv({1: into, 2: n, 3: n}, {1: n}, 3, act)
+        self.gather4 = GOctConv({3: into}, {3: n}, 3, aggregation_activation)
+        self.gather3 = GOctConv({2: into, 3: n}, {2: n, 3: n}, 3, aggregation_activation)
+        self.gather2 = GOctConv({1: into, 2: n, 3: n}, {1: n}, 3, aggregation_activation)
         self.gather1: GOctConv | None = None
         self.head: nn.Module = nn.Conv2d(n, 1, 1)
         if refinement:
             high, r = refinement
-            self.gather1 = GOctConv({0: high, 1: n}, {0: r}, 3, act)
+            self.gather1 = GOctConv({0: high, 1: n}, {0: r}, 3, aggregation_activation)
             self.head = nn.Sequential(nn.Conv2d(r, subpixels**2, 1), nn.PixelShuffle(subpixels))
 
     def forward(self, encoded: dict[int, Tensor]) -> DecoderOutput:

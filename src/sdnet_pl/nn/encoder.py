@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sdnet_pl.nn.fold import fuse_norm
-from sdnet_pl.nn.octave import Features, ILBlock, activation, upsample
+from sdnet_pl.nn.octave import Activation, ILBlock, OctaveFeatures, activation, upsample
 
 
 class Encoder(nn.Module):
@@ -19,7 +19,10 @@ class Encoder(nn.Module):
         depths: ILBlocks of stages 1 to 4.
         stem_stride: 1 (the paper) or 2.
         residual: Residual in every ILBlock.
-        fusible: LeakyReLU where runtimes fuse it, for PReLU.
+        stem_activation: After the stem.
+        octconv_activation: As for :class:`ILBlock`.
+        depthwise_activation: Likewise.
+        linear_residual: Likewise.
     """
 
     def __init__(
@@ -30,13 +33,16 @@ class Encoder(nn.Module):
         depths: Sequence[int],
         stem_stride: int,
         residual: bool,
-        fusible: bool,
+        stem_activation: Activation,
+        octconv_activation: Activation,
+        depthwise_activation: Activation,
+        linear_residual: bool,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, stem_channels, 3, stride=stem_stride, padding=1, bias=False),
             nn.BatchNorm2d(stem_channels),
-            activation("leaky_relu" if fusible else "prelu", stem_channels),
+            activation(stem_activation, stem_channels),
         )
         self.stages = nn.ModuleList()
         channels = {0: stem_channels}
@@ -44,7 +50,9 @@ class Encoder(nn.Module):
             out = {stage: width, stage + 1: width}
             blocks = []
             for _ in range(depth):
-                blocks.append(ILBlock(channels, out, residual, fusible))
+                blocks.append(
+                    ILBlock(channels, out, residual, octconv_activation, depthwise_activation, linear_residual)
+                )
                 channels = out
             self.stages.append(nn.Sequential(*blocks))
 
@@ -54,7 +62,7 @@ class Encoder(nn.Module):
         Each is the finer octave of stage i beside its coarser one, upsampled. (H, W) is the stem's output size.
         Beside them i = 1: the finer octave of stage 1 alone, ``[B, widths[0], H, W]``.
         """
-        features: Features = {0: self.stem(x)}
+        features: OctaveFeatures = {0: self.stem(x)}
         encoded = {}
         for i, stage in enumerate(self.stages, start=1):
             features = stage(features)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from sdnet_pl.nn.fold import fuse_norm
 
-Features = dict[int, Tensor]
+OctaveFeatures = dict[int, Tensor]
 Activation = Literal["prelu", "leaky_relu", "relu", "none"]
-SLOPES = {"prelu": 0.25, "leaky_relu": 0.25, "relu": 0.0, "none": 1.0}
-"""Of the negative side, at the start of training."""
+NEGATIVE_SLOPES: dict[Activation, float] = {"prelu": 0.25, "leaky_relu": 0.25, "relu": 0.0, "none": 1.0}
+"""At the start of training."""
 
 
 def upsample(x: Tensor, factor: int) -> Tensor:
@@ -28,9 +28,9 @@ def activation(name: Activation, channels: int) -> nn.Module:
     """The layer of that name; PReLU learns a slope a channel."""
     match name:
         case "prelu":
-            return nn.PReLU(channels, SLOPES[name])
+            return nn.PReLU(channels, NEGATIVE_SLOPES[name])
         case "leaky_relu":
-            return nn.LeakyReLU(SLOPES[name], inplace=True)
+            return nn.LeakyReLU(NEGATIVE_SLOPES[name], inplace=True)
         case "relu":
             return nn.ReLU(inplace=True)
         case _:
@@ -69,7 +69,7 @@ class GOctConv(nn.Module):
         super().__init__()
         # The pairs of one output act as one convolution, so they share the fan-in of all input octaves.
         fan_in = sum(in_channels.values()) * kernel_size**2
-        std = (2 / (1 + SLOPES[act] ** 2) / fan_in) ** 0.5  # He, for the activation
+        std = (2 / (1 + NEGATIVE_SLOPES[act] ** 2) / fan_in) ** 0.5  # He, for the activation
         self.convs = nn.ModuleDict()
         for i, c_in in in_channels.items():
             for o, c_out in out_channels.items():
@@ -79,8 +79,8 @@ class GOctConv(nn.Module):
         self.in_octaves, self.out_octaves = sorted(in_channels), sorted(out_channels)
         self.norm_act = norm_act(act, out_channels)
 
-    def forward(self, features: Features) -> Features:
-        sums: Features = {}
+    def forward(self, features: OctaveFeatures) -> OctaveFeatures:
+        sums: OctaveFeatures = {}
         for i in self.in_octaves:
             pooled, at = features[i], i
             for o in self.out_octaves:
@@ -106,10 +106,10 @@ class SimplifiedGOctConv(nn.Module):
         )
         for layer in self.convs.values():
             assert isinstance(layer, nn.Conv2d)
-            nn.init.kaiming_normal_(layer.weight, a=SLOPES[act])
+            nn.init.kaiming_normal_(layer.weight, a=NEGATIVE_SLOPES[act])
         self.norm_act = norm_act(act, channels)
 
-    def forward(self, features: Features) -> Features:
+    def forward(self, features: OctaveFeatures) -> OctaveFeatures:
         return {o: self.norm_act[str(o)](self.convs[str(o)](x)) for o, x in features.items()}
 
     def fuse(self) -> None:
@@ -127,8 +127,9 @@ class ILBlock(nn.Module):
             and 3x3 where the resolution changes.
         residual: Adds the input where its octaves and channels are the output's, within a stage. The original has no
             residual.
-        fusible: LeakyReLU after the depthwise convolutions alone, where runtimes fuse it, and not before the residual
-            is added. The original has a PReLU after every convolution.
+        octconv_activation: After the OctConv. The original has a PReLU there and after each of the others.
+        depthwise_activation: After each simplified gOctConv.
+        linear_residual: No activation between the last convolution and the sum with the input.
     """
 
     def __init__(
@@ -136,17 +137,19 @@ class ILBlock(nn.Module):
         in_channels: Mapping[int, int],
         out_channels: Mapping[int, int],
         residual: bool = False,
-        fusible: bool = False,
+        octconv_activation: Activation = "prelu",
+        depthwise_activation: Activation = "prelu",
+        linear_residual: bool = False,
     ) -> None:
         super().__init__()
         kernel_size = 1 if in_channels.keys() == out_channels.keys() else 3
         self.residual = residual and dict(in_channels) == dict(out_channels)
-        acts: tuple[Activation, Activation, Activation] = ("prelu", "prelu", "prelu")
-        if fusible:
-            acts = ("none", "leaky_relu", "none" if self.residual else "leaky_relu")
-        self.mix = GOctConv(in_channels, out_channels, kernel_size, acts[0])
-        self.refine = nn.Sequential(*(SimplifiedGOctConv(out_channels, act) for act in acts[1:]))
+        last: Activation = "none" if self.residual and linear_residual else depthwise_activation
+        self.mix = GOctConv(in_channels, out_channels, kernel_size, octconv_activation)
+        self.refine = nn.Sequential(
+            SimplifiedGOctConv(out_channels, depthwise_activation), SimplifiedGOctConv(out_channels, last)
+        )
 
-    def forward(self, features: Features) -> Features:
-        out: Features = self.refine(self.mix(features))
+    def forward(self, features: OctaveFeatures) -> OctaveFeatures:
+        out: OctaveFeatures = self.refine(self.mix(features))
         return {octave: x + features[octave] for octave, x in out.items()} if self.residual else out

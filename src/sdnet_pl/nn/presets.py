@@ -1,8 +1,9 @@
 """The table of networks that have a name."""
 
+import inspect
 from typing import Any
 
-from sdnet_pl.errors import InputError
+from sdnet_pl.errors import InputError, did_you_mean
 from sdnet_pl.nn.sdnet import SDNet
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -20,7 +21,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "aggregate": "features",
         "residual": True,
         "separable_ampa": True,
-        "fusible_activations": True,
+        # Those that ONNX Runtime fuses with the convolution before them; none after a sum.
+        "stem_activation": "leaky_relu",
+        "octconv_activation": "none",
+        "depthwise_activation": "leaky_relu",
+        "linear_residual": True,
+        "aggregation_activation": "relu",
         "refinement_channels": 16,
     },
     # Small enough to learn in minutes on two cores: for the quick start and for tests.
@@ -46,7 +52,7 @@ def create_model(preset: str = "sdnet", *, trimap: bool = False, **changes: Any)
         **changes: Constructor arguments of :class:`SDNet` that replace the preset's, ``ampa=False`` for example.
 
     Raises:
-        InputError: For an unknown preset or argument.
+        InputError: For an unknown preset or argument, or a value that SDNet refuses.
 
     Example:
         >>> model = create_model("sdnet")
@@ -55,8 +61,9 @@ def create_model(preset: str = "sdnet", *, trimap: bool = False, **changes: Any)
     """
     if preset not in PRESETS:
         raise InputError(f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}.")
-    arguments = PRESETS[preset] | changes
-    try:
-        return SDNet(trimap=trimap, **arguments)
-    except TypeError as error:
-        raise InputError(f"Preset {preset!r} cannot be built: {error}; see SDNet's arguments.") from error
+    arguments = inspect.signature(SDNet).parameters
+    for name in changes:
+        if name not in arguments:
+            remedy = did_you_mean(name, arguments, f"it has {', '.join(arguments)}.")
+            raise InputError(f"SDNet has no argument {name!r}; {remedy}")
+    return SDNet(trimap=trimap, **PRESETS[preset] | changes)

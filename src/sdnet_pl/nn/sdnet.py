@@ -1,7 +1,8 @@
 """SDNet, the whole network: normalisation, encoder, AMPA, decoder."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, Literal, NamedTuple
+from numbers import Integral
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from sdnet_pl.errors import InputError
 from sdnet_pl.nn.ampa import AMPA
 from sdnet_pl.nn.decoder import LEVELS, Decoder, alpha_activation
 from sdnet_pl.nn.encoder import Encoder
-from sdnet_pl.nn.octave import upsample
+from sdnet_pl.nn.octave import Activation, upsample
 
 MIN_SIZE = 32
 STAGES = 4
@@ -80,13 +81,18 @@ class SDNet(nn.Module):
         residual: Residual in every ILBlock.
         separable_ampa: Depthwise-separable atrous and asymmetric branches in AMPA.
         attention_norm: BatchNorm before AMPA's attention, which keeps its gates alive under Muon.
-        fusible_activations: LeakyReLU after the stem and the depthwise convolutions, ReLU in the decoder: where
-            runtimes fuse them with a convolution. Otherwise PReLU after every convolution or sum (the paper).
+        stem_activation: After the stem: ``prelu`` (the paper, as for the others), ``leaky_relu`` with the slope 0.25,
+            ``relu`` or ``none``. Runtimes fuse ``relu`` and ``leaky_relu`` with a convolution right before them.
+        octconv_activation: After the OctConv of every ILBlock, which sums paths.
+        depthwise_activation: After each of the two depthwise convolutions of every ILBlock.
+        linear_residual: No activation between the last depthwise convolution and the residual sum.
+        aggregation_activation: In the gOctConv blocks of Eq. 5.
         refinement_channels: Channels of a fourth gOctConv block after Eq. 5, which adds the finer octave of stage 1 at
             the stem's resolution and predicts every pixel of the input; 0 (the paper): alpha is upsampled bilinearly.
 
     Raises:
-        InputError: For another stride or ``aggregate``, a number that is too small, or not one width and depth a stage.
+        InputError: For another stride, ``aggregate`` or activation, a number that is too small or not whole, or not one
+            width and depth a stage.
     """
 
     def __init__(
@@ -103,37 +109,55 @@ class SDNet(nn.Module):
         residual: bool = False,
         separable_ampa: bool = False,
         attention_norm: bool = False,
-        fusible_activations: bool = False,
+        stem_activation: Activation = "prelu",
+        octconv_activation: Activation = "prelu",
+        depthwise_activation: Activation = "prelu",
+        linear_residual: bool = False,
+        aggregation_activation: Activation = "prelu",
         refinement_channels: int = 0,
     ) -> None:
         super().__init__()
-        choices: tuple[tuple[str, Any, tuple[Any, ...]], ...] = (
-            ("stem_stride", stem_stride, (1, 2)),
-            ("aggregate", aggregate, ("side_outputs", "features")),
-        )
-        for name, value, known in choices:
-            if value not in known:
-                raise InputError(f"SDNet's {name} is {value!r}; choose one of {', '.join(map(str, known))}.")
-        for name, values in (("widths", widths), ("depths", depths)):
-            if len(values) != STAGES:
-                raise InputError(f"SDNet has {STAGES} stages, got {len(values)} {name}; give one a stage.")
-        for name, smallest, least in (
-            ("stem_channels", stem_channels, 1),
-            ("decoder_channels", decoder_channels, 1),
-            ("aggregation_channels", aggregation_channels, 1),
-            ("refinement_channels", refinement_channels, 0),
-            ("widths", min(widths), 1),
-            ("depths", min(depths), 1),
+        _check_choice("stem_stride", stem_stride, (1, 2))
+        _check_choice("aggregate", aggregate, ("side_outputs", "features"))
+        for name, activation in (
+            ("stem_activation", stem_activation),
+            ("octconv_activation", octconv_activation),
+            ("depthwise_activation", depthwise_activation),
+            ("aggregation_activation", aggregation_activation),
         ):
-            if smallest < least:
-                raise InputError(f"SDNet's {name} holds {smallest}; it must be at least {least}.")
+            _check_choice(name, activation, get_args(Activation))
+        for name, per_stage in (("widths", widths), ("depths", depths)):
+            if not isinstance(per_stage, Sequence):
+                raise InputError(f"SDNet's {name} is {per_stage!r}; give {STAGES} whole numbers, one a stage.")
+            if len(per_stage) != STAGES:
+                raise InputError(f"SDNet has {STAGES} stages, got {len(per_stage)} {name}; give one a stage.")
+        for name, numbers, least in (
+            ("stem_channels", [stem_channels], 1),
+            ("decoder_channels", [decoder_channels], 1),
+            ("aggregation_channels", [aggregation_channels], 1),
+            ("refinement_channels", [refinement_channels], 0),
+            ("widths", widths, 1),
+            ("depths", depths, 1),
+        ):
+            for number in numbers:
+                if not isinstance(number, Integral) or number < least:
+                    raise InputError(f"SDNet's {name} holds {number!r}; it must be at least {least}, a whole number.")
         self.trimap = trimap
         self.stem_stride = stem_stride
         self.size_multiple = 16 * stem_stride
         self.in_channels = 4 if trimap else 3
         self.normalization = Normalization(trimap)
         self.encoder = Encoder(
-            self.in_channels, stem_channels, widths, depths, stem_stride, residual, fusible_activations
+            self.in_channels,
+            stem_channels,
+            widths,
+            depths,
+            stem_stride,
+            residual,
+            stem_activation,
+            octconv_activation,
+            depthwise_activation,
+            linear_residual,
         )
         encoded = [2 * width for width in widths[1:]]
         self.ampa = nn.ModuleDict(
@@ -145,7 +169,7 @@ class SDNet(nn.Module):
         self.logits_stride = 1 if refinement_channels else 2 * stem_stride
         refinement = (widths[0], refinement_channels) if refinement_channels else None
         self.decoder = Decoder(
-            encoded, decoder_channels, aggregation_channels, aggregate, fusible_activations, refinement, stem_stride
+            encoded, decoder_channels, aggregation_channels, aggregate, aggregation_activation, refinement, stem_stride
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -213,3 +237,8 @@ class SDNet(nn.Module):
                 f"SDNet takes sides of at least {MIN_SIZE} pixels, got {height}x{width}; scale or pad the picture to "
                 f"{max(height, MIN_SIZE)}x{max(width, MIN_SIZE)} first."
             )
+
+
+def _check_choice(name: str, value: Any, known: tuple[Any, ...]) -> None:
+    if value not in known:
+        raise InputError(f"SDNet's {name} is {value!r}; choose one of {', '.join(map(str, known))}.")
