@@ -9,7 +9,7 @@ from torch import Tensor
 from sdnet_pl.errors import InputError
 from sdnet_pl.explore.looks import Look
 from sdnet_pl.losses.distillation import EVERY_PAIR
-from sdnet_pl.losses.functional import MIN_SIDE, cosine_distillation_loss, laplacian_pyramid
+from sdnet_pl.losses.functional import LAPLACIAN_MIN_SIDE, cosine_distillation_loss, laplacian_pyramid
 from sdnet_pl.reporting.panels import upsampling
 
 FINAL = "α_f"
@@ -67,8 +67,10 @@ def details(looks: Sequence[Look]) -> pd.DataFrame:
     both, own, true = (pd.DataFrame(0.0, index=names, columns=list(BANDS)) for _ in range(3))
     for seen in looks:
         target = seen.target
-        if target is None or min(target.shape[-2:]) < MIN_SIDE:
-            raise InputError(f"Details are measured against a true alpha, its sides at least {MIN_SIDE} pixels.")
+        if target is None or min(target.shape[-2:]) < LAPLACIAN_MIN_SIDE:
+            raise InputError(
+                f"Details are measured against a true alpha, its sides at least {LAPLACIAN_MIN_SIDE} pixels."
+            )
         expected = laplacian_pyramid(target[None])
         for name, values in full_size_maps(seen).items():
             for band, found, wanted in zip(BANDS, laplacian_pyramid(values[None]), expected, strict=True):

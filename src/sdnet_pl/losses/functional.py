@@ -10,7 +10,7 @@ from torch import Tensor
 from sdnet_pl.errors import InputError
 
 LAPLACIAN_LEVELS = 5
-MIN_SIDE = 2 ** (LAPLACIAN_LEVELS + 1)  # the fifth level then has two values to reflect at its border
+LAPLACIAN_MIN_SIDE = 2 ** (LAPLACIAN_LEVELS + 1)  # the fifth level then has two values to reflect at its border
 _COSINE_FLOOR = 0.01
 
 
@@ -89,10 +89,10 @@ def check_laplacian_size(x: Tensor) -> None:
     Raises:
         InputError: A side is below 64.
     """
-    if min(x.shape[-2:]) < MIN_SIDE:
+    if min(x.shape[-2:]) < LAPLACIAN_MIN_SIDE:
         raise InputError(
-            f"The Laplacian loss has {LAPLACIAN_LEVELS} levels and takes sides of at least {MIN_SIDE} pixels, got "
-            f"{tuple(x.shape[-2:])}; train on larger crops."
+            f"The Laplacian loss has {LAPLACIAN_LEVELS} levels and takes sides of at least {LAPLACIAN_MIN_SIDE} "
+            f"pixels, got {tuple(x.shape[-2:])}; train on larger crops."
         )
 
 

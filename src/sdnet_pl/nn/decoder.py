@@ -77,17 +77,17 @@ class Decoder(nn.Module):
         squeezed = {2: channels + 1, 3: channels + 1, 4: channels}
         self.side_heads = nn.ModuleDict({str(i): nn.Conv2d(c, 1, 1) for i, c in squeezed.items()})
         n = aggregation_channels
-        into = 1 if aggregate == "side_outputs" else channels
-        # Octaves here: level i stands at H / 2^(i-1).
-        self.gather4 = GOctConv({3: into}, {3: n}, 3, aggregation_activation)
-        self.gather3 = GOctConv({2: into, 3: n}, {2: n, 3: n}, 3, aggregation_activation)
-        self.gather2 = GOctConv({1: into, 2: n, 3: n}, {1: n}, 3, aggregation_activation)
+        fed = 1 if aggregate == "side_outputs" else channels
+        # Level i is octave i - 1.
+        self.gather4 = GOctConv({3: fed}, {3: n}, 3, aggregation_activation)
+        self.gather3 = GOctConv({2: fed, 3: n}, {2: n, 3: n}, 3, aggregation_activation)
+        self.gather2 = GOctConv({1: fed, 2: n, 3: n}, {1: n}, 3, aggregation_activation)
         self.gather1: GOctConv | None = None
         self.head: nn.Module = nn.Conv2d(n, 1, 1)
         if refinement:
-            high, r = refinement
-            self.gather1 = GOctConv({0: high, 1: n}, {0: r}, 3, aggregation_activation)
-            self.head = nn.Sequential(nn.Conv2d(r, subpixels**2, 1), nn.PixelShuffle(subpixels))
+            detail, width = refinement
+            self.gather1 = GOctConv({0: detail, 1: n}, {0: width}, 3, aggregation_activation)
+            self.head = nn.Sequential(nn.Conv2d(width, subpixels**2, 1), nn.PixelShuffle(subpixels))
 
     def forward(self, encoded: dict[int, Tensor]) -> DecoderOutput:
         """Decodes F_enc^i after AMPA, i = 2, 3, 4, and for the refinement the finer octave of stage 1, i = 1."""
