@@ -1,13 +1,23 @@
 """Small data that tests share."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image as PillowImage
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What is noted of pictures stays out of the user's own folder."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
 
 
 @pytest.fixture
@@ -43,6 +53,15 @@ def procedural_benchmark() -> dict[str, object]:
         for kind, name in (("foregrounds", "Portraits"), ("backgrounds", "Backgrounds"))
     }
     return {"class_path": "sdnet_pl.data.CompositeBenchmark", "init_args": sources}
+
+
+@pytest.fixture(params=["spawn", "forkserver"])
+def start_method(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Processes start as on macOS and Windows, or as on Linux from Python 3.14 on."""
+    before = torch.multiprocessing.get_start_method()
+    torch.multiprocessing.set_start_method(request.param, force=True)
+    yield request.param
+    torch.multiprocessing.set_start_method(before, force=True)
 
 
 @pytest.fixture(scope="session")

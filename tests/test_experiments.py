@@ -5,17 +5,23 @@ import os
 import shutil
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import albumentations as A
+import numpy as np
 import pytest
 import torch
 import yaml
 
 from benchmarks import reproduce, standins
 from sdnet_pl.cli import main
+from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.inference.weights import Trained, write_weights
 from sdnet_pl.nn import create_model
+from sdnet_pl.reporting.paper import read_paper
+from sdnet_pl.reporting.runs import flatten
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 # base/ holds parts that are added to another config, paper/ what comes behind one, and sweeps/ have their own test.
@@ -53,6 +59,34 @@ def untrained(folder: Path, preset: str, network: dict[str, Any]) -> Path:
     torch.manual_seed(0)
     write_weights(Trained(preset, False, network, 64, create_model(preset, **network).state_dict(), path), path, {})
     return path
+
+
+def test_the_papers_samples_are_those_of_its_section_4_1():
+    """Every sample gets an affine warp, a crop and other colours, and nothing else that this package could do to it."""
+    config = yaml.safe_load((EXPERIMENTS / "base/paper.yaml").read_text())
+    told = read_paper().training
+    chances = {name for name, p in signature(MattingDataModule).parameters.items() if isinstance(p.default, float)}
+    for name in chances:
+        assert config["data"][name] == told[f"data.{name}"] == (name == "color_jitter"), name
+    assert not {"photos", "growing_sizes"} & config["data"].keys()
+    assert "callbacks" not in config["trainer"]
+    flat = flatten(config)
+    assert {key: flat[key] for key in told if key in flat} == {key: told[key] for key in told if key in flat}
+    data = MattingDataModule(size=64, **{name: config["data"][name] for name in chances})
+    data.setup("fit")
+    mirrored, colored, blurred = [], [], []
+    for number in range(30):
+        sample = data.training[number]
+        clean = data.on_after_batch_transfer({key: value[None] for key, value in sample.items()}, 0)
+        assert torch.equal(clean["image"], clean["composite"])
+        placement, *own = data.training.augmentation.foreground.transforms
+        _, flip, *others = data.training.augmentation.background.transforms
+        mirrored += [np.linalg.det(placement.params["matrix"][:, :2]) < 0, bool(flip.params)]
+        colored += [bool(t.params) for t in (*own, *others) if isinstance(t, A.ColorJitter)]
+        blurred += [bool(t.params) for t in others if isinstance(t, A.GaussianBlur)]
+    assert not any(mirrored + blurred)
+    assert all(colored)
+    assert len(colored) == 60
 
 
 def steps_of(base: str, prepared: Path, run: Path, *more: str) -> int:

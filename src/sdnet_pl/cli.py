@@ -75,8 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in LIGHTNING_COMMANDS:
             from sdnet_pl.lit import cli
 
-            cli.run(arguments)
-            return 0
+            return cli.run(arguments)
         args = _parser().parse_args(arguments)
         return OTHER_COMMANDS[args.command][0].run(args)
     except InputError as error:

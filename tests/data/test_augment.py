@@ -316,6 +316,23 @@ def test_transforms_draw_independently_of_each_other():
             assert np.mean(np.array(jittered)[half]) == pytest.approx(0.8, abs=0.12)
 
 
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_mirrors_colours_and_blur_come_with_their_probability(probability):
+    augmentation = Augmentation(32, mirror=probability, color_jitter=probability, background_blur=probability)
+    alpha = blob(40, 40)
+    person = Foreground(np.dstack([alpha] * 3), alpha)
+    for seed in range(12):
+        augmentation.augment_background(person.color, seed)
+        augmentation.augment_foreground(person, seed)
+        augmentation.augment_photo(LabelledPhoto(person.color, alpha, alpha), seed)
+        _, flip, jitter, blur = augmentation.background.transforms
+        for pipeline in (augmentation.foreground, augmentation.photo):
+            placement, own_jitter = pipeline.transforms
+            assert (np.linalg.det(placement.params["matrix"][:, :2]) < 0) == bool(probability)
+            assert bool(own_jitter.params) == bool(probability)
+        assert {bool(transform.params) for transform in (flip, jitter, blur)} == {bool(probability)}
+
+
 @pytest.mark.parametrize("blocks", [(1, 1), (2, 2), (3, 3), (2, 5)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_reducing_takes_the_mean_of_whole_blocks(blocks, channels):

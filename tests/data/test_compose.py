@@ -181,6 +181,29 @@ def test_refusals(config: Path, capsys, spoil: Callable[[Path], None] | None, ar
     assert {file: file.read_bytes() for file in (config.parent / "out").rglob("*.*")} == before
 
 
+def test_pictures_are_checked_first(config: Path, capsys):
+    bad = [config.parent / "cutouts/val/01.png", config.parent / "backgrounds/val/02.jpg"]
+    for file in bad:
+        file.write_bytes(file.read_bytes()[:200])
+    assert main(compose(config)) == 2
+    error = capsys.readouterr().err
+    assert "2 of 7 pictures cannot be used" in error
+    assert all(str(file) in error for file in bad)
+    assert not (config.parent / "out").exists()
+
+
+def test_odd_alphas_are_named(config: Path, capsys):
+    file = config.parent / "cutouts/val/01.png"
+    pixels = np.array(Image.open(file))
+    pixels[..., 3] = 0
+    Image.fromarray(pixels).save(file)
+    assert main(compose(config)) == 0
+    assert "1 of 3 alphas in" in (error := capsys.readouterr().err)
+    assert "0 everywhere, so that nobody is in the picture (01.png)" in error
+    assert main(compose(config, "--no-check")) == 0
+    assert "nobody" not in capsys.readouterr().err
+
+
 def test_names_fit_every_file_system(benchmark: CompositeBenchmark, monkeypatch: pytest.MonkeyPatch):
     names = ["a/b: c*.x over ?", "e\u0301" * 300, "", *"xyz"]
     monkeypatch.setattr(CompositeBenchmark, "name", lambda self, index: names[index])

@@ -1,5 +1,8 @@
 """The datamodule: what arrives in a step, what benchmarks and photos look like, and what is refused."""
 
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -19,6 +22,7 @@ from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPo
 from sdnet_pl.errors import InputError
 
 CHANCES = ("photo", "no_person", "second_person", "whole_person", "object_in_front", "tone")
+LOOKS = {"mirror": 0.5, "color_jitter": 0.8, "background_blur": 0.25}
 
 
 def small(**options) -> MattingDataModule:
@@ -148,9 +152,13 @@ def test_every_chance_reaches_the_samples(photos):
     data.setup("fit")
     assert {name: getattr(data.training, name) for name in CHANCES} == dict.fromkeys(CHANCES, 0.5)
     assert data.training.cached == {}
+    other = small(**dict.fromkeys(LOOKS, 0.125))
+    other.setup("fit")
+    assert {name: getattr(other.training, name) for name in LOOKS} == dict.fromkeys(LOOKS, 0.125)
     plain = small()
     plain.setup("fit")
     assert not any(getattr(plain.training, name) for name in CHANCES)
+    assert {name: getattr(plain.training, name) for name in LOOKS} == LOOKS
     assert plain.training.cached is None
     assert "known" not in next(iter(plain.train_dataloader()))
 
@@ -326,10 +334,11 @@ class Recorder(LightningModule):
     def on_train_epoch_end(self) -> None:
         self._save("epoch")
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def configure_optimizers(self) -> Any:
         # As schedules do; Lightning sets the loader up for it, before it has restored where the run was.
-        assert self.trainer.estimated_stepping_batches
-        return torch.optim.SGD(self.parameters(), 0.1)
+        steps = self.trainer.estimated_stepping_batches
+        optimizer = torch.optim.SGD(self.parameters(), 0.1)
+        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)]
 
     def _save(self, moment: str) -> None:
         if self.folder:
@@ -348,7 +357,8 @@ def fit(workers: int, folder: Path | None = None, checkpoint: Path | None = None
         num_sanity_val_steps=0,
         **options,
     )
-    trainer.fit(module, datamodule=small(samples_per_epoch=8, workers=workers), ckpt_path=checkpoint)
+    data = small(samples_per_epoch=8, workers=workers, size=96, growing_sizes={1: 64}, cache=True)
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
     return module.seen
 
 
@@ -360,3 +370,41 @@ def test_a_resumed_run_takes_the_samples_that_come_next(tmp_path: Path, workers:
     assert len(set(whole)) == len(whole) == 18
     for name, batches in {"step1": 1, "step3": 3, "validation3": 3, "epoch3": 3, "step5": 5}.items():
         assert fit(workers, None, tmp_path / f"{name}.ckpt", **options) == whole[2 * batches :], name
+
+
+def test_a_resumed_run_in_processes_that_share_nothing(tmp_path: Path, start_method: str):
+    """Spawned ones get the data by pickle, and nothing of the trainer, whose schedule is no thing to pickle."""
+    options: dict[str, Any] = {"limit_train_batches": 3, "limit_val_batches": 0}
+    whole = fit(0, tmp_path, **options)
+    assert fit(1, None, tmp_path / "step4.ckpt", **options) == whole[2 * 4 :]
+    assert not torch.multiprocessing.active_children()
+
+
+def test_batches_do_not_depend_on_how_processes_start(photos: MaskFolder, start_method: str):
+    options: dict[str, Any] = {"size": 96, "growing_sizes": {1: 64}, "cache": True, "samples_per_epoch": 8}
+    chances = dict.fromkeys(CHANCES, 0.5)
+    found = []
+    for workers in (0, 2):
+        data = small(workers=workers, photos=[photos], **options, **chances)
+        data.setup("fit")
+        loader = data.train_dataloader()
+        if workers:
+            for number in range(4):
+                data.training[number]  # what this process has cached is no part of a copy
+        for epoch in range(2):
+            loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+            found.append(list(loader))
+    for own, other in zip(found[:2], found[2:], strict=True):
+        for one, same in zip(own, other, strict=True):
+            assert one.keys() == same.keys()
+            assert all(torch.equal(one[key], same[key]) for key in one)
+
+
+def test_processes_import_no_lightning():
+    """A spawned one imports anew what it needs, and Lightning takes longer than all the rest."""
+    data = small(validation={"portraits": portraits(2)}, workers=1)
+    data.setup("fit")
+    loader = data.train_dataloader()
+    held = pickle.dumps([data.training, data.validation["portraits"], loader.worker_init_fn, loader.collate_fn])
+    code = "import pickle, sys; pickle.load(sys.stdin.buffer); sys.exit('lightning' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], input=held, check=True)

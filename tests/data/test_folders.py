@@ -81,6 +81,45 @@ def test_a_cutout_without_alpha_is_found_at_construction(cutouts, color):
         CutoutFolder(str(cutouts))
 
 
+def test_every_cutout_without_alpha_is_named(cutouts, color):
+    for name in ("plain", "white"):
+        Image.fromarray(color).save(cutouts / f"{name}.jpg")
+    with pytest.raises(
+        InputError, match=r"2 pictures in .* are not as they must be\.\n.*plain\.jpg .*\n.*white\.jpg has no"
+    ):
+        CutoutFolder(str(cutouts))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n"])
+@pytest.mark.parametrize("kind", ["cutouts", "pairs"])
+def test_a_file_without_a_header_is_found_by_load(request, kind, content):
+    """With those whose pixels do not decode: the check before a job names all of them at once."""
+    folder = request.getfixturevalue(kind)
+    file = folder / ("a.png" if kind == "cutouts" else "alpha/a.png")
+    file.write_bytes(content)
+    source = CutoutFolder(str(folder)) if kind == "cutouts" else PairFolder(str(folder))
+    with pytest.raises(InputError, match=r"a\.png cannot be read"):
+        source.load(0)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "masked"])
+def test_a_picture_that_changes_its_size_later_is_named(request, kind, alpha):
+    folder = request.getfixturevalue(kind)
+    source = PairFolder(str(folder)) if kind == "pairs" else MaskFolder(str(folder))
+    write_png(
+        folder / ("alpha" if kind == "pairs" else "mask") / "a.png", np.asarray(alpha[:-1] // 128 * 255, np.uint8)
+    )
+    with pytest.raises(InputError, match=r"a\.png is 30×19; both must have one size"):
+        source.load(0)
+
+
+def test_every_pair_of_two_sizes_and_every_coloured_alpha_is_named(pairs, alpha):
+    write_png(pairs / "alpha" / "a.png", alpha[:-1])
+    write_png(pairs / "alpha" / "b.png", cv2.merge([alpha] * 3))
+    with pytest.raises(InputError, match=r"(?s)2 pictures .*b\.png has 3 channels.*a\.png is 30×19"):
+        PairFolder(str(pairs))
+
+
 def test_a_truncated_cutout_is_found_by_load(cutouts):
     data = (cutouts / "a.png").read_bytes()
     (cutouts / "a.png").write_bytes(data[: len(data) // 2])

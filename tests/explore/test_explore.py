@@ -442,6 +442,13 @@ def test_the_command_draws_a_panel(photo: Path, tmp_path: Path):
     assert np.array_equal(read_rgb(panel), to_array(panel_figure([seen.row], side=SIDE)))
 
 
+def test_an_odd_alpha_is_named(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    alpha = tmp_path / "inverted.png"
+    write_png(alpha, 255 - read_alpha(tmp_path / "alpha.png"))
+    assert main(["explore", str(photo), "--alpha", str(alpha), "-o", str(tmp_path / "panel.png")]) == 0
+    assert f"{alpha} is opaque around the picture and transparent within" in capsys.readouterr().err
+
+
 def test_the_command_takes_a_runs_checkpoint(photo: Path, trained: Path, tmp_path: Path):
     panel = tmp_path / "panel.png"
     arguments = ["explore", str(photo), "--weights", str(trained / "best.ckpt"), "--size", "64", "-o", str(panel)]

@@ -65,6 +65,31 @@ def test_a_run_leaves_everything_in_one_directory(trained: Path):
     assert len(list((trained / "panels").iterdir())) == 1
 
 
+@pytest.mark.parametrize("start_method", ["spawn"], indirect=True)
+def test_loader_processes_that_share_nothing(tiny_fit: Fit, trained: Path, tmp_path: Path, start_method: str):
+    """Each command with processes that are spawned gives what it gives without."""
+    Image.new("RGB", (60, 50)).save(tmp_path / "photo.png")
+    averaging = "--trainer.callbacks=lightning.pytorch.callbacks.EMAWeightAveraging"
+    assert main(tiny_fit(tmp_path / "fit", averaging, "--data.workers=1")) == 0
+    assert (tmp_path / "fit/metrics.csv").read_text() == (trained / "metrics.csv").read_text()
+    config = [f"--config={trained / 'config.yaml'}", f"--ckpt_path={trained / 'best.ckpt'}", "--data.workers=1"]
+    assert main(["validate", *config, f"--run_dir={tmp_path / 'validate'}"]) == 0
+    assert main(["predict", *config, f"--run_dir={tmp_path / 'predict'}", f"--data.predict={tmp_path}/photo.png"]) == 0
+    assert (tmp_path / "predict/predictions/photo.png").is_file()
+    alphas = tmp_path / "predict/predictions"
+    shutil.copytree(alphas, tmp_path / "true")
+    assert main(["evaluate", f"--pred={alphas}", f"--alpha={tmp_path}/true", "--workers=1"]) == 0
+
+
+@pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_fork"])
+def test_strategies_whose_scores_end_with_their_processes_are_refused(
+    tiny_fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str], strategy: str
+):
+    more = [f"--trainer.strategy={strategy}", "--trainer.devices=2"]
+    assert "take --trainer.strategy ddp" in error_of(capsys, tiny_fit(tmp_path / "run", *more))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_checkpoint_holds_plain_values_and_loads(trained: Path):
     torch.load(trained / "best.ckpt", weights_only=True)
     model, size = load_weights(trained / "best.ckpt")

@@ -1,7 +1,7 @@
 """Any method's alphas, saved as pictures, get the scores that the metrics give on their pixels."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +168,58 @@ def test_the_hash_is_that_of_the_pixels_of_the_benchmark(pictures, tmp_path: Pat
     assert hash_of(capsys, evaluate(tmp_path)) != whole
 
 
+def spoil(folder: Path, kind: str, names: Iterable[str], change: Callable[[np.ndarray], np.ndarray]) -> None:
+    for name in names:
+        file = folder / kind / f"{name}.png"
+        save(file, np.asarray(change(np.asarray(Image.open(file))), np.uint8))
+
+
+ODD: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray], str]] = {
+    "alphas of 0 and 1": ("alpha", lambda x: x > 127, "alphas in {} are 0 and 1 in place of 0 and 255"),
+    "inverted alphas": ("alpha", lambda x: 255 - x, "alphas in {} are opaque around the picture"),
+    "predictions of 0 and 1": ("pred", lambda x: x > 127, "alphas in {} are 0 and 1 in place of 0 and 255"),
+    "inverted predictions": ("pred", lambda x: 255 - x, "predictions are nearer to the true alphas when inverted"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_alphas_are_named_and_a_folder_of_them_refused(pictures, tmp_path: Path, capsys, name: str):
+    kind, change, said = ODD[name]
+    said = said.format(tmp_path / kind)
+    output = tmp_path / "out"
+    spoil(tmp_path, kind, ["sub/b"], change)
+    assert main(evaluate(tmp_path)) == 0
+    error = capsys.readouterr().err
+    assert f"1 of 3 {said}" in error
+    assert "sub/b" in error
+    spoil(tmp_path, kind, ["sub/c"], change)
+    assert main(evaluate(tmp_path, "-o", str(output))) == 2
+    captured = capsys.readouterr()
+    assert f"error: 2 of 3 {said}" in captured.err
+    assert "sub/b" in captured.err
+    assert "--no-check" in captured.err
+    assert not captured.out
+    assert not output.exists()
+    assert main(evaluate(tmp_path, "-o", str(output), "--no-check")) == 0
+    assert said not in capsys.readouterr().err
+
+
+def test_blank_predictions_are_named_and_scored(pictures, tmp_path: Path, capsys):
+    spoil(tmp_path, "pred", NAMES, np.zeros_like)
+    assert main(evaluate(tmp_path)) == 0
+    assert f"3 of 3 alphas in {tmp_path / 'pred'} are 0 everywhere" in capsys.readouterr().err
+
+
+def test_every_file_that_does_not_decode_is_named(pictures, tmp_path: Path, capsys):
+    bad = [tmp_path / "pred/a.png", tmp_path / "alpha/sub/c.png", tmp_path / "trimap/sub/b.png"]
+    for file in bad:
+        file.write_bytes(file.read_bytes()[:60])
+    assert main(evaluate(tmp_path, "--trimap", str(tmp_path / "trimap"))) == 2
+    error = capsys.readouterr().err
+    assert "3 of 9 pictures cannot be used" in error
+    assert all(str(file) in error for file in bad)
+
+
 def other_names(folder: Path) -> None:
     for i in range(7):
         save(folder / "pred" / f"more{i}.png", np.zeros((8, 8), np.uint8))
@@ -199,7 +251,7 @@ def earlier_scores(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "more", "said"),
+    ("change", "more", "said"),
     [
         (other_names, [], ["1 of 3 alphas", "(a)", "7 of 9 pictures", "more0, more1, more2, more3, more4, and 2 more"]),
         (other_sizes, [], ["3 file(s) of 3 pictures", "a.png is 9×8 and its alpha 64×48", "c.png is 5×4"]),
@@ -215,10 +267,10 @@ def earlier_scores(folder: Path) -> None:
     ],
 )
 def test_refusals(
-    pictures, tmp_path: Path, capsys, spoil: Callable[[Path], None] | None, more: list[str], said: list[str]
+    pictures, tmp_path: Path, capsys, change: Callable[[Path], None] | None, more: list[str], said: list[str]
 ):
-    if spoil:
-        spoil(tmp_path)
+    if change:
+        change(tmp_path)
     before = set(tmp_path.rglob("*"))
     assert main(evaluate(tmp_path, "--trimap", str(tmp_path / "trimap"), "-o", str(tmp_path / "out"), *more)) == 2
     (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("sdnet-pl: error: ")]

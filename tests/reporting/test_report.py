@@ -224,6 +224,39 @@ def test_different_trainings_are_not_averaged(make: Make, tmp_path: Path, capsys
     assert "model.lr 0.001 (0.0001)" in text
 
 
+def test_what_the_paper_does_not_do_to_its_samples_is_listed(make: Make, tmp_path: Path, capsys):
+    """All the samples of the paper get other colours, and nothing else that section 4.1 does not name."""
+    paper = {"color_jitter": 1.0, "mirror": 0.0, "background_blur": 0.0, "degradation": 0.0}
+    make("paper", data=paper)
+    averaging = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.9}}
+    trainer = {"callbacks": [averaging], "gradient_clip_val": 1.0}
+    sample = {"second_person": 0.1, "whole_person": 0.4, "tone": 0.2, "no_person": 0.1, "object_in_front": 0.3}
+    more = {"photos": [{"class_path": "sdnet_pl.data.MaskFolder"}], "photo": 0.5, "growing_sizes": {3: 128}}
+    make("ours", distillation="none", trainer=trainer, data=sample | more, warmup_steps=5)
+    before = make("before", trimap=True) / "config.yaml"  # of a version that could not do otherwise, nor say so
+    config = yaml.safe_load(before.read_text())
+    config["data"] = {key: value for key, value in (config["data"] | paper).items() if key not in list(paper)[:3]}
+    del config["data"]["tone"]
+    before.write_text(yaml.safe_dump(config))
+    text = report(capsys, 3, tmp_path / "runs")[1]
+    about = {Path(line.split(" in ")[1].split(";")[0]).name: line for line in text.splitlines() if " seed(s) " in line}
+    unlike = {name: line.partition("neighbours: ")[2] for name, line in about.items()}
+    said = {name: {part for part in text.split(", ") if "(" in part} for name, text in unlike.items()}
+    schedule = {"trainer.max_epochs 1 (120)", "samples a step 2 (4)"}
+    assert said["paper"] == schedule
+    always = {"data.color_jitter 0.8 (1.0)", "data.mirror 0.5 (0.0)", "data.background_blur 0.25 (0.0)"}
+    assert said["before"] == schedule | always
+    assert said["ours"] == schedule | always | {
+        "averaged weights EMAWeightAveraging (null)",
+        'data.growing_sizes {"3": 128} ({})',
+        "trainer.gradient_clip_val 1.0 (null)",
+        "model.warmup_steps 5 (0)",
+        "data.degradation 0.2 (0.0)",
+        "data.photo 0.5 (0.0)",
+        *(f"data.{name} {value} (0.0)" for name, value in sample.items()),
+    }
+
+
 def test_what_has_no_place_is_listed(make: Make, tmp_path: Path, capsys):
     make("best")
     make("best_again")

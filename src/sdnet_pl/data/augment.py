@@ -28,6 +28,7 @@ class RandomPlacement(A.DualTransform):
         rotate: Largest rotation in degrees.
         shear: Largest shear in degrees.
         whole: Probability of a person as portraits show them: in the middle and large, with little cut off.
+        mirror: Probability of a picture with left and right exchanged.
         reflect: The picture goes on beyond its border, alpha too: for photos, of which no part may be missing.
     """
 
@@ -38,12 +39,13 @@ class RandomPlacement(A.DualTransform):
         rotate: float = 15,
         shear: float = 6,
         whole: float = 0.0,
+        mirror: float = 0.5,
         reflect: bool = False,
         p: float = 1.0,
     ) -> None:
         super().__init__(p=p)
-        self.size, self.scale, self.rotate, self.shear, self.whole = size, scale, rotate, shear, whole
-        self.reflect = reflect
+        self.size, self.scale, self.rotate, self.shear = size, scale, rotate, shear
+        self.whole, self.mirror, self.reflect = whole, mirror, reflect
         self.borders = (
             (cv2.BORDER_REFLECT_101, cv2.BORDER_REFLECT_101) if reflect else (cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
         )
@@ -66,7 +68,7 @@ class RandomPlacement(A.DualTransform):
         angle, shear = (math.radians(draw(-limit, limit)) for limit in (self.rotate, self.shear))
         linear = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
         linear = zoom * linear @ np.array([[1, math.tan(shear)], [0, 1]])
-        if self.py_random.random() < 0.5:
+        if self.py_random.random() < self.mirror:
             linear[:, 0] *= -1
         anchor = np.array([left + width * draw(0.25, 0.75), top + height * draw(0.15, 0.85)])
         target = self.size * np.array([draw(0.25, 0.75), draw(0.25, 0.75)])
@@ -121,21 +123,33 @@ class Augmentation:
         size: Side of the training crop in pixels.
         whole_person: Probability of a person in the middle and large, as portraits show people.
         person_scale: Range of the other people's longer side relative to the crop.
+        mirror: Probability of a foreground, background or photo with left and right exchanged.
+        color_jitter: Probability of other colours of each of them.
+        background_blur: Probability of a background out of focus.
     """
 
-    def __init__(self, size: int, whole_person: float = 0.0, person_scale: tuple[float, float] = (0.6, 2.0)) -> None:
+    def __init__(
+        self,
+        size: int,
+        whole_person: float = 0.0,
+        person_scale: tuple[float, float] = (0.6, 2.0),
+        mirror: float = 0.5,
+        color_jitter: float = 0.8,
+        background_blur: float = 0.25,
+    ) -> None:
         self.size = size
-        jitter = A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=0.8)
-        self.foreground = A.Compose([RandomPlacement(size, person_scale, whole=whole_person), jitter])
+        jitter = A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=color_jitter)
+        self.foreground = A.Compose([RandomPlacement(size, person_scale, whole=whole_person, mirror=mirror), jitter])
         self.photo = A.Compose(
-            [RandomPlacement(size, (0.6, 1.8), reflect=True), jitter], additional_targets={"known": "mask"}
+            [RandomPlacement(size, (0.6, 1.8), mirror=mirror, reflect=True), jitter],
+            additional_targets={"known": "mask"},
         )
         self.background = A.Compose(
             [
                 BackgroundCrop((size, size), scale=(0.25, 1.0), ratio=(0.75, 1.33)),
-                A.HorizontalFlip(p=0.5),
+                A.HorizontalFlip(p=mirror),
                 jitter,
-                A.GaussianBlur(sigma_limit=(0.5, 4.0), blur_limit=0, p=0.25),
+                A.GaussianBlur(sigma_limit=(0.5, 4.0), blur_limit=0, p=background_blur),
             ]
         )
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +11,22 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from sdnet_pl.data.composition import composite_uint8, cover
 from sdnet_pl.data.pictures import picture_name, read_alpha, read_rgb
-from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, PhotoSource
-from sdnet_pl.data.sources.folders import paired_files, sha256_of_files
-from sdnet_pl.data.training import to_tensor
+from sdnet_pl.data.sources.base import (
+    BackgroundSource,
+    Foreground,
+    ForegroundSource,
+    Image,
+    PhotoSource,
+    PictureFile,
+)
+from sdnet_pl.data.sources.folders import files_by_role, paired_files, sha256_of_files
+from sdnet_pl.data.training import load_or_next, to_tensor
 from sdnet_pl.data.trimap import EVALUATION_KERNEL, check_kernel, evaluation_trimap
 from sdnet_pl.errors import InputError
 
@@ -45,10 +54,31 @@ class Benchmark(Dataset[dict[str, Tensor]], ABC):
         """What people call the picture; names are no part of the hash."""
         return str(index)
 
+    def picture_files(self) -> Sequence[PictureFile]:
+        """The files behind it, which can be checked before a long job."""
+        return ()
+
     @cached_property
     def hash(self) -> str:
         """Twelve hexadecimal digits that stand beside every score: two scores compare only where they agree."""
         return hash_of(self.description)
+
+
+class Spared(Dataset[dict[str, Any]]):
+    """A benchmark that outlasts the loss of a picture: the next one stands in for it, as padding that is not scored.
+
+    Items are those of the benchmark; one that stands in has a further ``replaced``, a list with the reason.
+    """
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self.benchmark = benchmark
+
+    def __len__(self) -> int:
+        return len(self.benchmark)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        item, lost = load_or_next(self.benchmark.__getitem__, index, len(self))
+        return {**item, "padding": torch.ones_like(item["padding"]), "replaced": lost} if lost else item
 
 
 def hash_of(description: dict[str, Any]) -> str:
@@ -116,6 +146,9 @@ class CompositeBenchmark(Benchmark):
             "pairs": [{"foreground": foregrounds[i], "background": backgrounds[j]} for i, j in self.pairs],
         }
 
+    def picture_files(self) -> list[PictureFile]:
+        return [*self.foregrounds.picture_files(), *self.backgrounds.picture_files()]
+
     def __len__(self) -> int:
         return len(self.pairs)
 
@@ -162,6 +195,9 @@ class PhotoBenchmark(Benchmark):
             "photos": [self.photos.fingerprint(i) for i in range(len(self.photos))],
         }
 
+    def picture_files(self) -> Sequence[PictureFile]:
+        return self.photos.picture_files()
+
     def __len__(self) -> int:
         return len(self.photos)
 
@@ -204,6 +240,10 @@ class AlphaBenchmark(Benchmark):
         pictures = [sha256_of_files(*files) for files in self.files]
         trimaps = [sha256_of_files(file) for file in self.trimaps] or EVALUATION_KERNEL
         return {"rules": {"version": 1, "size": self.size}, "pictures": pictures, "trimaps": trimaps}
+
+    def picture_files(self) -> list[PictureFile]:
+        pairs = files_by_role(self.files, self.path, ("image", "picture"), ("alpha", "alpha"))
+        return pairs + files_by_role([(file,) for file in self.trimaps], self.path, ("trimap", "trimap"))
 
     def __len__(self) -> int:
         return len(self.files)

@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a config as of `sdnet-pl test`, of which `data` is read; can be repeated: later ones prevail",
     )
     parser.add_argument(
+        "--no-check", action="store_true", help="begin at once: neither look for damaged pictures nor for odd alphas"
+    )
+    parser.add_argument(
         "--data.root", dest="root", metavar="DIR", help="the folder that the config's relative paths start from"
     )
 
@@ -56,8 +59,13 @@ def run(args: argparse.Namespace) -> int:
     """
     benchmark = find_benchmark(args.name, args.config, args.root)
 
+    from sdnet_pl.data.check import check_pictures
     from sdnet_pl.data.composed import compose
 
+    if not args.no_check:
+        checked = check_pictures(benchmark.picture_files())
+        checked.warn()
+        checked.require_good("compose without the check: --no-check")
     compose(args.name, benchmark, args.destination)
     print(
         f"{args.name} ({benchmark.hash}): {len(benchmark)} pictures in {args.destination}. Score alphas of the same "

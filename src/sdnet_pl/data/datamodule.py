@@ -1,24 +1,34 @@
 """The LightningDataModule: training samples, named benchmarks, and photos to predict."""
 
 import os
+import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import cv2
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sdnet_pl.data.benchmarks import Benchmark, CompositeBenchmark
+from sdnet_pl.data.benchmarks import Benchmark, CompositeBenchmark, Spared
+from sdnet_pl.data.check import Checked, check_pictures
 from sdnet_pl.data.composition import Degradation, composite
 from sdnet_pl.data.pictures import list_pictures, picture_name, read_rgb
 from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource, PhotoSource
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
-from sdnet_pl.data.training import CompositionDataset, EpochLoader, EpochSampler, EvaluationSampler
-from sdnet_pl.errors import InputError
+from sdnet_pl.data.training import (
+    CompositionDataset,
+    CropSizes,
+    EpochLoader,
+    EpochSampler,
+    EvaluationSampler,
+    collate,
+    one_thread,
+)
+from sdnet_pl.errors import InputError, InputWarning
 
 SIZE_MULTIPLE = 32
 
@@ -48,8 +58,13 @@ class MattingDataModule(LightningDataModule):
         person_scale: Range of the other people's longer side relative to the crop, drawn log-uniformly.
         object_in_front: Probability of an object before the people.
         tone: Probability of another light on the whole scene: exposure, colour cast, gamma.
+        mirror: Probability of a foreground, background or photo with left and right exchanged.
+        color_jitter: Probability of other colours of each of them: brightness, contrast, saturation, hue.
+        background_blur: Probability of a background out of focus.
         degradation: Probability of each of blur, noise and JPEG on a composite.
         cache: Keeps decoded pictures in the memory of every loader process; 1000 cut-outs of 700×480 take 1.3 GB.
+        check: Decodes every picture before a training or scoring and names those that cannot be used; the next start
+            asks for new and changed ones alone.
         workers: Loader processes; none: half the cores, at most 8.
         seed: Seed of the samples.
     """
@@ -75,8 +90,12 @@ class MattingDataModule(LightningDataModule):
         person_scale: tuple[float, float] = (0.6, 2.0),
         object_in_front: float = 0.0,
         tone: float = 0.0,
+        mirror: float = 0.5,
+        color_jitter: float = 0.8,
+        background_blur: float = 0.25,
         degradation: float = 0.2,
         cache: bool = False,
+        check: bool = True,
         workers: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -98,6 +117,9 @@ class MattingDataModule(LightningDataModule):
             "whole_person": whole_person,
             "object_in_front": object_in_front,
             "tone": tone,
+            "mirror": mirror,
+            "color_jitter": color_jitter,
+            "background_blur": background_blur,
         }
         for name, value in {**self.chances, "degradation": degradation}.items():
             if not 0 <= value <= 1:
@@ -120,11 +142,38 @@ class MattingDataModule(LightningDataModule):
         self.predict = predict
         self.size, self.batch_size, self.seed = size, batch_size, seed
         self.growing_sizes, self.samples_per_epoch = dict(sorted(growing_sizes.items())), samples_per_epoch
-        self.photos, self.person_scale, self.cache = photos, person_scale, cache
+        self.photos, self.person_scale, self.cache, self.check = photos, person_scale, cache, check
+        self.prepare_data_per_node = False
+        self.checked = Checked()
+        self.replaced = Counter[str]()  # by the reason, how often the next picture took the place of one
         self.workers = workers if workers is not None else min(8, (os.cpu_count() or 1) // 2)
         self.degradation = Degradation(degradation)
 
+    def prepare_data(self) -> None:
+        """Checks all pictures, in one process while the others wait; of a single process it raises what is wrong."""
+        stage = self.trainer.state.fn if self.trainer else None
+        if not self.check or stage == "predict":
+            return
+        # A fit scores the test benchmarks at its end: too late to find a picture missing.
+        sources: list[Any] = [*self.test.values()] if stage != "validate" else []
+        sources += self.validation.values() if stage != "test" else []
+        if stage not in ("validate", "test"):
+            sources += [*self.foregrounds, *self.backgrounds, *self.photos]
+        files = [file for source in sources for file in source.picture_files()]
+        self.checked = check_pictures(files, progress=self.trainer is None or bool(self.trainer.progress_bar_callback))
+        self.checked.warn()
+        if self.trainer is None or self.trainer.world_size == 1:
+            self._require_checked()
+
     def setup(self, stage: str) -> None:
+        if self.trainer and self.trainer.world_size > 1:
+            self.checked = self.trainer.strategy.broadcast(self.checked)
+            try:
+                self._require_checked()
+            except InputError:
+                if self.trainer.is_global_zero:
+                    raise
+                raise InputError("The first process says which pictures cannot be used.") from None
         if stage == "fit":
             world = self.trainer.world_size if self.trainer else 1
             if self.samples < self.batch_size * world:
@@ -135,7 +184,7 @@ class MattingDataModule(LightningDataModule):
             self.training = CompositionDataset(
                 self.foregrounds,
                 self.backgrounds,
-                self.size_of_sample,
+                self.crop_sizes,
                 self.seed,
                 photos=self.photos,
                 person_scale=self.person_scale,
@@ -152,17 +201,24 @@ class MattingDataModule(LightningDataModule):
         """Training samples in an epoch, over all processes."""
         return sum(map(len, self.foregrounds)) if self.samples_per_epoch is None else self.samples_per_epoch
 
+    @property
+    def crop_sizes(self) -> CropSizes:
+        """Side of the training crop in every epoch and of every sample."""
+        return CropSizes(self.size, self.growing_sizes, self.samples)
+
     def size_in_epoch(self, epoch: int) -> int:
         """Side of the training crop in an epoch, counted from 0."""
-        return next((size for end, size in self.growing_sizes.items() if epoch < end), self.size)
+        return self.crop_sizes.in_epoch(epoch)
 
     def size_of_sample(self, number: int) -> int:
         """Side of the training crop of a sample."""
-        return self.size_in_epoch(number // self.samples)
+        return self.crop_sizes(number)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         sampler = EpochSampler(self.samples, *self._rank(), self._done)
-        return self._loader(self.training, sampler, EpochLoader, batch_size=self.batch_size, drop_last=True)
+        return self._loader(
+            self.training, sampler, EpochLoader, batch_size=self.batch_size, drop_last=True, collate_fn=collate
+        )
 
     def val_dataloader(self) -> list[DataLoader[dict[str, Tensor]]]:
         return [self._evaluation_loader(benchmark) for benchmark in self.validation.values()]
@@ -174,12 +230,16 @@ class MattingDataModule(LightningDataModule):
         # No batching: photos differ in size.
         return self._loader(self.predicted, EvaluationSampler(len(self.predicted), *self._rank()), batch_size=None)
 
-    def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """uint8 becomes float in [0, 1] on the device; a training batch is composited, then degraded, there.
 
         A training batch gains ``composite`` (clean) and ``image`` (degraded: what the network sees). The trimap stays
         uint8.
         """
+        for reason in batch.pop("replaced", ()):
+            self.replaced[reason] += 1
+            if self.replaced[reason] == 1:
+                warnings.warn(f"{reason} The next picture takes its place.", InputWarning, stacklevel=1)
         images = ("foreground", "alpha", "background", "image", "known")
         batch = {key: value / 255 if key in images else value for key, value in batch.items()}
         if "foreground" in batch:
@@ -189,7 +249,8 @@ class MattingDataModule(LightningDataModule):
 
     def _evaluation_loader(self, benchmark: Benchmark) -> DataLoader[dict[str, Tensor]]:
         # One picture at a time: they differ in size, and a score must not depend on padding.
-        return self._loader(benchmark, EvaluationSampler(len(benchmark), *self._rank()), batch_size=1)
+        sampler = EvaluationSampler(len(benchmark), *self._rank())
+        return self._loader(Spared(benchmark), sampler, batch_size=1, collate_fn=collate)
 
     def _loader(
         self, dataset: Dataset[Any], sampler: Any, kind: type[DataLoader[Any]] = DataLoader, **arguments: Any
@@ -198,11 +259,14 @@ class MattingDataModule(LightningDataModule):
             dataset,
             sampler=sampler,
             num_workers=self.workers,
-            worker_init_fn=_one_thread,
+            worker_init_fn=one_thread,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
             **arguments,
         )
+
+    def _require_checked(self) -> None:
+        self.checked.require_good("leave the check out with --data.check false, which trains without such pictures")
 
     def _done(self) -> int:
         """Samples of the epoch that this process has trained on before the run was resumed.
@@ -217,6 +281,8 @@ class MattingDataModule(LightningDataModule):
 
 class PhotoDataset(Dataset[dict[str, Any]]):
     """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` and ``name``, the path below the folder without suffix.
+
+    A photo that cannot be read has ``unreadable`` in place of ``photo``: why.
 
     Raises:
         InputError: the path is missing, a folder holds no picture, or two photos have one name, and so would their
@@ -238,12 +304,11 @@ class PhotoDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         path = self.paths[index % len(self)]
-        return {"photo": torch.from_numpy(read_rgb(path)), "name": self._name(path), "padding": index >= len(self)}
+        about = {"name": self._name(path), "padding": index >= len(self)}
+        try:
+            return {"photo": torch.from_numpy(read_rgb(path))} | about
+        except InputError as error:
+            return {"unreadable": str(error)} | about
 
     def _name(self, path: Path) -> str:
         return picture_name(path, self.folder)
-
-
-def _one_thread(worker: int) -> None:
-    # Workers run beside the training step: OpenCV's own threads would take its cores.
-    cv2.setNumThreads(0)

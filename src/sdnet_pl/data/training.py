@@ -1,6 +1,8 @@
 """The training set: numbered samples, each a pure function of the seed and its number."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -8,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_collate
 
 from sdnet_pl.data.augment import Augmentation, random_object, random_tone
 from sdnet_pl.data.composition import hide_behind, merge_foregrounds
@@ -21,7 +23,9 @@ from sdnet_pl.data.sources.base import (
     PhotoSource,
 )
 from sdnet_pl.data.trimap import random_trimap
+from sdnet_pl.errors import InputError
 
+Loaded = TypeVar("Loaded")
 Source = TypeVar("Source", ForegroundSource, BackgroundSource, PhotoSource)
 
 
@@ -34,7 +38,33 @@ def to_tensor(image: Image) -> Tensor:
     return torch.from_numpy(planes)
 
 
-class CompositionDataset(Dataset[dict[str, Tensor]]):
+@dataclass(frozen=True)
+class CropSizes:
+    """The side of the training crop in pixels, which may grow from epoch to epoch.
+
+    Plain values, since loader processes that are spawned get a copy by pickle: a method of the data module would carry
+    the trainer and all it holds along.
+
+    Args:
+        size: In the end.
+        growing: Smaller ones before, by the epoch that ends them, in rising order.
+        samples_per_epoch: How many samples an epoch has.
+    """
+
+    size: int
+    growing: Mapping[int, int]
+    samples_per_epoch: int
+
+    def in_epoch(self, epoch: int) -> int:
+        """The side in an epoch, counted from 0."""
+        return next((size for end, size in self.growing.items() if epoch < end), self.size)
+
+    def __call__(self, number: int) -> int:
+        """The side of a sample."""
+        return self.in_epoch(number // self.samples_per_epoch)
+
+
+class CompositionDataset(Dataset[dict[str, Any]]):
     """F, α and B of endless numbered samples, augmented and at the training size, as uint8.
 
     Sample n belongs to round n // len: every round visits each foreground once in an order of its own, with random
@@ -43,7 +73,7 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
     Args:
         foregrounds: Sources of people; one is drawn from in proportion to its length.
         backgrounds: Sources of backgrounds, likewise.
-        size: Side of the crop in pixels, or a function that gives it for a sample's number.
+        size: Side of the crop in pixels, or what gives it for a sample's number, such as :class:`CropSizes`.
         seed: Seed of everything random.
         photos: Sources of photos with masks, likewise.
         photo: Probability that a sample is a photo and no composite (0 without photos).
@@ -53,6 +83,9 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         person_scale: Range of the other people's longer side relative to the crop.
         object_in_front: Probability of an object before the people, which is no part of them.
         tone: Probability of another light on the whole scene: exposure, colour cast, gamma.
+        mirror: Probability of a picture with left and right exchanged.
+        color_jitter: Probability of other colours of a picture.
+        background_blur: Probability of a background out of focus.
         cache: Keeps every decoded picture in memory, except those of endless sources.
     """
 
@@ -71,6 +104,9 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         person_scale: tuple[float, float] = (0.6, 2.0),
         object_in_front: float = 0.0,
         tone: float = 0.0,
+        mirror: float = 0.5,
+        color_jitter: float = 0.8,
+        background_blur: float = 0.25,
         cache: bool = False,
     ) -> None:
         self.foregrounds, self.backgrounds, self.photos = foregrounds, backgrounds, photos
@@ -81,23 +117,28 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         # Whether every sample says where its alpha is certain: a batch must agree.
         self.uncertain = self.photo > 0 or any(source.estimated_edge for source in foregrounds)
         self.cached: dict[tuple[int, int], Any] | None = {} if cache else None
-        self.augmentation = Augmentation(self._size_of(0), whole_person, person_scale)
+        self.mirror, self.color_jitter, self.background_blur = mirror, color_jitter, background_blur
+        self.augmentation = self._augmentation(0)
         self._order: tuple[int, np.ndarray] | None = None
+        self._lost: list[str] = []
 
     def __len__(self) -> int:
         """Foregrounds in a round."""
         return sum(map(len, self.foregrounds))
 
-    def __getitem__(self, number: int) -> dict[str, Tensor]:
+    def __getitem__(self, number: int) -> dict[str, Any]:
         """``foreground`` and ``background`` uint8 ``[3, S, S]``, ``alpha`` and ``trimap`` uint8 ``[1, S, S]``, and
         ``seed``, int64, for what the device still draws.
 
         Where photos or estimated edges are drawn from, also ``known``, uint8 ``[1, S, S]``: 255 where alpha is
         certain, 0 where it is not. A photo is its own foreground and background.
+
+        Where a picture cannot be read, the next of its source takes its place, and ``replaced`` lists why.
         """
+        self._lost = []
         rng = np.random.default_rng([self.seed, 1, number])
         if self.augmentation.size != self._size_of(number):
-            self.augmentation = Augmentation(self._size_of(number), self.whole_person, self.person_scale)
+            self.augmentation = self._augmentation(number)
         round_, position = divmod(number, len(self))
         known = np.full((self.augmentation.size, self.augmentation.size), 255, np.uint8)
         if _happens(self.photo, rng):
@@ -123,17 +164,33 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
             tone = random_tone(rng)
             foreground = Foreground(np.asarray(cv2.LUT(foreground.color, tone), np.uint8), foreground.alpha)
             background = np.asarray(cv2.LUT(background, tone), np.uint8)
-        sample = {
+        sample: dict[str, Any] = {
             "foreground": to_tensor(foreground.color),
             "alpha": to_tensor(foreground.alpha),
             "background": to_tensor(background),
             "trimap": to_tensor(random_trimap(foreground.alpha, rng)),
             "seed": torch.tensor(_draw_seed(rng)),
         }
-        return sample | {"known": to_tensor(known)} if self.uncertain else sample
+        if self.uncertain:
+            sample["known"] = to_tensor(known)
+        return sample | {"replaced": self._lost} if self._lost else sample
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A process that gets a copy fills a cache of its own: the keys of this one are of objects here.
+        return self.__dict__ | {"cached": None if self.cached is None else {}}
 
     def _size_of(self, number: int) -> int:
         return self.size(number) if callable(self.size) else self.size
+
+    def _augmentation(self, number: int) -> Augmentation:
+        return Augmentation(
+            self._size_of(number),
+            self.whole_person,
+            self.person_scale,
+            self.mirror,
+            self.color_jitter,
+            self.background_blur,
+        )
 
     def _foreground(self, number: int, round_: int, rng: np.random.Generator, known: Image) -> Foreground:
         """A person at the training size; ``known`` becomes 0 where the estimated edge is not to be taught."""
@@ -155,7 +212,11 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
     def _load(self, sources: Sequence[Any], number: int, round_: int) -> Any:
         # Folders start again after their last picture; endless sources draw somebody new in every round.
         source, index = _locate(sources, number)
-        index += round_ * len(source)
+        loaded, lost = load_or_next(partial(self._read, source), index + round_ * len(source), source.pictures)
+        self._lost += lost
+        return loaded
+
+    def _read(self, source: Any, index: int) -> Any:
         if self.cached is None or source.endless:
             return source.load(index)
         index %= source.pictures
@@ -168,6 +229,36 @@ class CompositionDataset(Dataset[dict[str, Tensor]]):
         if self._order is None or self._order[0] != round_:
             self._order = round_, np.random.default_rng([self.seed, 0, round_]).permutation(len(self))
         return self._order[1]
+
+
+def load_or_next(load: Callable[[int], Loaded], index: int, length: int) -> tuple[Loaded, list[str]]:
+    """What is loaded by a number, or by the next one that can be: a long training outlasts the loss of a picture.
+
+    Args:
+        load: Loads by a number.
+        index: The first to try.
+        length: How many there are; not more than ten are tried, since more are lost with a whole disk.
+
+    Returns:
+        What was loaded, and why the first could not be, if so.
+
+    Raises:
+        InputError: None of them can be loaded.
+    """
+    lost: list[str] = []
+    for number in range(index, index + min(length, 10)):
+        try:
+            return load(number), lost[:1]
+        except InputError as error:
+            lost.append(str(error))
+    raise InputError(lost[0])
+
+
+def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A batch of samples; ``replaced`` lists why pictures of theirs were replaced, and is absent where none was."""
+    replaced = [reason for sample in samples for reason in sample.get("replaced", ())]
+    batch = default_collate([{key: value for key, value in sample.items() if key != "replaced"} for sample in samples])
+    return batch | {"replaced": replaced} if replaced else batch
 
 
 class EpochSampler(DistributedSampler[int]):
@@ -215,6 +306,14 @@ class EvaluationSampler(DistributedSampler[int]):
     def __init__(self, length: int, rank: int = 0, world_size: int = 1) -> None:
         padded = -(-length // world_size) * world_size
         super().__init__(range(padded), num_replicas=world_size, rank=rank, shuffle=False)  # type: ignore[arg-type]
+
+
+def one_thread(worker: int) -> None:
+    """For ``worker_init_fn``: loader processes run beside other work, whose cores OpenCV's own threads would take.
+
+    It lives here since a spawned process imports what holds it, and Lightning would take longer than all the rest.
+    """
+    cv2.setNumThreads(0)
 
 
 def _happens(probability: float, rng: np.random.Generator) -> bool:

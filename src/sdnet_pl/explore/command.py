@@ -2,9 +2,10 @@
 
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
+import warnings
 from pathlib import Path
 
-from sdnet_pl.errors import InputError
+from sdnet_pl.errors import InputError, InputWarning
 from sdnet_pl.inference.shipped import DEFAULT, HELP, locate
 
 SIDE = 3.4  # inches of each map
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
     target = read_alpha(args.alpha) if args.alpha else None
 
     # Below the reading, so that a wrong file is told at once.
+    from sdnet_pl.data.alpha_values import odd_alpha
     from sdnet_pl.data.trimap import EVALUATION_KERNEL
     from sdnet_pl.explore.looks import look
     from sdnet_pl.inference.weights import load_weights
@@ -81,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         )
     size = trained_size if args.size is None else args.size
     kernel = EVALUATION_KERNEL if args.trimap_kernel is None else args.trimap_kernel
+    if target is not None and (said := odd_alpha(args.alpha, target)):
+        warnings.warn(said, InputWarning, stacklevel=2)
     seen = look(model, picture, size, target, trimap_kernel=kernel)
     write_png(args.output, to_array(panel_figure([seen.row], side=SIDE)))
     return 0

@@ -14,6 +14,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf.errors import OmegaConfBaseException
@@ -138,6 +139,11 @@ class SDNetCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         trainer = super().instantiate_trainer(**kwargs)
+        if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+            raise InputError(
+                "trainer.strategy starts processes that end with the training and take its scores along; take "
+                "--trainer.strategy ddp."
+            )
         if self.config.subcommand == "fit":
             # ModelCheckpoint(save_last=True) writes only when it writes a best one too.
             last = ModelCheckpoint(
@@ -217,12 +223,15 @@ def _name_wandb_run(arguments: Namespace, run_dir: Path, resumed: bool) -> None:
         arguments.id = before[-1].name.split("-", 2)[2]
 
 
-def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> None:
+def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> int:
     """Runs ``fit``, ``validate``, ``test`` or ``predict`` with its arguments.
 
     Args:
         arguments: The command and its options.
         module: What is trained: a subclass may hold another network.
+
+    Returns:
+        The exit status: 0, or 1 where ``predict`` could not read some of the photos.
 
     Raises:
         InputError: For input that the user can mend.
@@ -279,3 +288,5 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> No
             # Finishing an offline run does not wait for its file; stopping the process that writes it does.
             sys.modules["wandb"].teardown()
         print(f"Everything this run wrote is in {cli.trainer.default_root_dir}", file=sys.stderr)
+    writers = [callback for callback in cli.trainer.callbacks if isinstance(callback, PredictionWriter)]  # type: ignore[attr-defined]
+    return int(any(writer.unreadable for writer in writers))

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
+from sdnet_pl.data.check import usable_cores
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.data.trimap import trimap_channel
 from sdnet_pl.errors import InputError
@@ -22,6 +24,7 @@ from sdnet_pl.losses import Distillation, MattingObjective
 from sdnet_pl.metrics import BenchmarkMetrics
 from sdnet_pl.nn import MattingOutput, SDNet, create_model
 from sdnet_pl.nn.ampa import SqueezeExcitation
+from sdnet_pl.nn.sdnet import MIN_SIZE
 from sdnet_pl.reporting.tables import NETWORK
 
 HEADLINE = "val/mad"
@@ -134,8 +137,7 @@ class SDNetModule(LightningModule):
         if self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             # OpenMP's threads wait for each other: with more busy threads than cores a step takes several times as
             # long, so the loader processes get cores of their own.
-            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-            torch.set_num_threads(max(1, cores // self.trainer.world_size - self.data.workers))
+            torch.set_num_threads(max(1, usable_cores() // self.trainer.world_size - self.data.workers))
         if self.trainer.precision in ("16-true", "bf16-true"):
             raise InputError(f"trainer.precision {self.trainer.precision} is not supported; take bf16-mixed.")
         for name in self.data.validation:
@@ -166,6 +168,7 @@ class SDNetModule(LightningModule):
             batch.get("known"),
         )
         self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
+        self.log("train/replaced_pictures", float(self.data.replaced.total()))
         self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         self.log("loss", terms["total"].detach(), prog_bar=True, logger=False)
         return terms["total"]
@@ -196,7 +199,9 @@ class SDNetModule(LightningModule):
         self.predictor = MattePredictor(self.model, self.training_size or self.data.size, str(self.device))
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
-        """``alpha`` float32 ``[H, W]`` at the photo's own size, beside the photo's ``name``."""
+        """``alpha`` float32 ``[H, W]`` at the photo's own size, beside its ``name``; or why it is ``unreadable``."""
+        if "unreadable" in batch:
+            return batch
         return {"name": batch["name"], "alpha": self.predictor.alpha(batch["photo"].cpu().numpy())}
 
     def configure_optimizers(self) -> Any:
@@ -259,8 +264,13 @@ class SDNetModule(LightningModule):
 
     def _evaluation_step(self, stage: str, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Any]:
         trimap = batch["trimap"] if self.first_pass is None else self.first_pass.trimap(batch["image"])
-        out = self.model.forward_side_outputs(self.network_input({**batch, "trimap": trimap}))
-        alpha = out.alpha.float()
+        x = self.network_input({**batch, "trimap": trimap})
+        height, width = x.shape[-2:]
+        below, right = max(0, MIN_SIZE - height), max(0, MIN_SIZE - width)
+        if below or right:
+            x = F.pad(x, (0, right, 0, below), mode="replicate")
+        out = self.model.forward_side_outputs(x)
+        alpha = out.alpha[..., :height, :width].float()
         if self.model.trimap:  # what the trimap tells is known: the usual protocol of trimap-based methods
             alpha = torch.where(trimap == 128, alpha, (trimap == 255).float())
         if alpha.isnan().any():

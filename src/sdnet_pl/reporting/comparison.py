@@ -274,7 +274,8 @@ def _about(line: Line, group: Sequence[Line], paper: Mapping[str, Any]) -> str:
     if first.training is None:
         return f"{line.network}, evaluated in {folders}"
     settings = [other.results[0].training or {} for other in group]
-    unlike = {key for key, value in paper.items() if first.training.get(key) != value}
+    # What a config of before does not name could not happen then.
+    unlike = {key for key, value in paper.items() if first.training.get(key, value) != value}
     if len(settings) > 1:
         own = first.setting.keys() - {"model.preset", "model.network"}
         unlike |= {key for key in own if any(other.get(key) != first.training[key] for other in settings)}

@@ -3,11 +3,13 @@
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
 import os
+import warnings
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdnet_pl.errors import InputError
+from sdnet_pl.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from sdnet_pl.reporting.folder_scores import Files
@@ -52,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the alphas are, such as ppm-100 (default: as `compose` called them, or the name of their folder)",
     )
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: half the cores, at most 8)")
+    parser.add_argument("--no-check", action="store_true", help="score alphas however odd their values are")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="also write metrics.csv, metrics.md and images.csv there"
     )
@@ -60,7 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the scores, and write them where ``--output`` says.
 
-    Names, sizes and channels of all pictures are checked before the first is scored. Known pixels are scored as they
+    Names, sizes and channels of all pictures are checked before the first is scored, and that they decode to values
+    which can be meant. Known pixels are scored as they
     were predicted: a method that reads the trimap fills them in itself.
 
     Args:
@@ -71,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         InputError: a folder is missing, empty or given twice, names or sizes differ, a picture has colours or does not
-            decode, a trimap has other codes than 0, 128 and 255, or ``DIR`` holds results already.
+            decode, a trimap has other codes than 0, 128 and 255, most alphas of a folder are odd (0 and 1, inverted,
+            empty, ...), or ``DIR`` holds results already.
     """
     if args.workers is not None and args.workers < 0:
         raise InputError(f"--workers is {args.workers}; give a number of processes, or 0 for none but this one.")
@@ -97,7 +102,12 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{method!r} is what a run's own table calls its rows; give the method's name with --method.")
     regions = [args.region] if args.region else list(REGIONS) if args.trimap else ["whole"]
     workers = min(8, (os.cpu_count() or 1) // 2) if args.workers is None else args.workers
-    each, total, description = FolderScores(files, regions).score_all(workers)
+    if not args.no_check:
+        _check(files, args)
+    scores = FolderScores(files, regions)
+    each, total, description = scores.score_all(workers)
+    if not args.no_check:
+        _require_upright(scores.inverted, len(files))
     trimaps = description["rules"].get("trimap")
     composed = find_composed(args.alpha)
     benchmark = args.benchmark or (composed.file.stem if composed else args.alpha.resolve().name)
@@ -145,7 +155,10 @@ def plan(pred: Path, alpha: Path, trimap: Path | None) -> "dict[str, Files]":
     colored, unequal, first = [], [], None
     for name, true in alphas.items():
         own = (preds[name], true) if trimaps is None else (preds[name], true, trimaps[name])
-        headers = {file: read_header(file) for file in own}
+        headers = {}
+        for file in own:
+            with suppress(InputError):  # without a header it does not decode either, and is named with all that do not
+                headers[file] = read_header(file)
         for file, header in headers.items():
             try:
                 require_single_channel(file, header.mode, header.has_alpha)
@@ -155,7 +168,7 @@ def plan(pred: Path, alpha: Path, trimap: Path | None) -> "dict[str, Files]":
         unequal += [
             f"{file} is {header.width}×{header.height} and its alpha {headers[true].width}×{headers[true].height}"
             for file, header in headers.items()
-            if header[:2] != headers[true][:2]
+            if header[:2] != headers.get(true, header)[:2]
         ]
     if first:
         raise InputError(f"{len(colored)} file(s) are no alphas or trimaps: {_some(colored)}. {first}")
@@ -168,6 +181,28 @@ def plan(pred: Path, alpha: Path, trimap: Path | None) -> "dict[str, Files]":
     from sdnet_pl.reporting.folder_scores import Files
 
     return {name: Files(preds[name], true, trimaps[name] if trimaps else None) for name, true in alphas.items()}
+
+
+def _check(files: "Mapping[str, Files]", args: argparse.Namespace) -> None:
+    """Names alphas that are odd, and refuses files that do not decode and folders most of whose alphas are odd."""
+    from sdnet_pl.data.check import check_pictures
+    from sdnet_pl.data.sources.base import PictureFile
+
+    found = [PictureFile(file.alpha, "alpha", str(args.alpha)) for file in files.values()]
+    found += [PictureFile(file.pred, "prediction", str(args.pred)) for file in files.values()]
+    found += [PictureFile(file.trimap, "trimap", str(args.trimap)) for file in files.values() if file.trimap]
+    checked = check_pictures(found)
+    checked.warn()
+    checked.require_good("score them as they are with --no-check")
+
+
+def _require_upright(inverted: Collection[str], total: int) -> None:
+    if not inverted:
+        return
+    said = f"{len(inverted)} of {total} predictions are nearer to the true alphas when inverted ({_some(inverted)})"
+    if 2 * len(inverted) > total:
+        raise InputError(f"{said}; invert one or the other: 255 is the person. Or score them as they are: --no-check.")
+    warnings.warn(f"{said}.", InputWarning, stacklevel=2)
 
 
 def _require_same_names(folder: Path, named: Mapping[str, Path], alpha: Path, alphas: Mapping[str, Path]) -> None:

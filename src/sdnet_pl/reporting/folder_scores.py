@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from sdnet_pl.data.alpha_values import inverted_to
 from sdnet_pl.data.composed import sha256_of_pixels
 from sdnet_pl.data.pictures import read_alpha
+from sdnet_pl.data.training import one_thread
 from sdnet_pl.data.trimap import EVALUATION_KERNEL, evaluation_trimap
 from sdnet_pl.errors import InputError
 from sdnet_pl.metrics.collection import FULL_SCORES, image_scores
@@ -44,11 +45,13 @@ class PictureScores(NamedTuple):
         values: Its scores, NaN where it has no unknown pixel.
         histogram: The share of its true alpha's pixels at each level, float64 ``[256]``.
         sha256: Of the pixels of its true alpha, and of its trimap where one was given.
+        inverted: Whether the prediction is far from the true alpha, and its inverse is not.
     """
 
     values: list[float]
     histogram: NDArray[np.float64]
     sha256: str
+    inverted: bool
 
 
 @dataclass
@@ -58,6 +61,9 @@ class FolderScores(Dataset[PictureScores]):
     Args:
         files: The files by the picture's name; sizes and channels are taken for right.
         regions: "whole", "unknown" or both.
+
+    Attributes:
+        inverted: Names of predictions that are nearer to the true alpha when inverted, once all are scored.
     """
 
     files: Mapping[str, Files]
@@ -65,6 +71,7 @@ class FolderScores(Dataset[PictureScores]):
 
     def __post_init__(self) -> None:
         self.names = list(self.files)
+        self.inverted: list[str] = []
         self.scores = [score for score in FULL_SCORES if score.rpartition("_")[2] in self.regions]
 
     def __len__(self) -> int:
@@ -82,7 +89,8 @@ class FolderScores(Dataset[PictureScores]):
         except InputError as error:
             raise InputError(f"{files.trimap}: {error}") from error
         histogram = alpha_histogram(levels.target).numpy()
-        return PictureScores(image_scores(levels, self.scores)[:, 0].tolist(), histogram, sha256)
+        values = image_scores(levels, self.scores)[:, 0].tolist()
+        return PictureScores(values, histogram, sha256, inverted_to(pred, alpha))
 
     def score_all(self, workers: int = 0) -> tuple[dict[str, dict[str, float]], dict[str, float], dict[str, Any]]:
         """Scores every picture, behind a progress bar.
@@ -99,9 +107,7 @@ class FolderScores(Dataset[PictureScores]):
             InputError: A file does not decode, an alpha has a palette of colours, or a trimap has other codes than 0,
                 128 and 255.
         """
-        loader = DataLoader(
-            self, batch_size=None, num_workers=workers, collate_fn=_as_it_is, worker_init_fn=_one_thread
-        )
+        loader = DataLoader(self, batch_size=None, num_workers=workers, collate_fn=_as_it_is, worker_init_fn=one_thread)
         pictures = list(tqdm(loader, desc="Scoring", unit="picture", total=len(self)))
         values = torch.tensor([picture.values for picture in pictures], dtype=torch.float64)
         total = dict(zip(self.scores, values.nanmean(0).tolist(), strict=True)) | {"images": float(len(self))}
@@ -110,6 +116,7 @@ class FolderScores(Dataset[PictureScores]):
             total |= {f"constant_{key}_whole": float(constant[key]) for key in ("mad", "mse")}
         if "unknown" in self.regions:
             total["images_without_unknown"] = float(values[:, self.scores.index("sad_unknown")].isnan().sum())
+        self.inverted = [name for name, picture in zip(self.names, pictures, strict=True) if picture.inverted]
         each = {
             name: dict(zip(self.scores, picture.values, strict=True))
             for name, picture in zip(self.names, pictures, strict=True)
@@ -136,7 +143,3 @@ def _batch(pixels: NDArray[np.uint8]) -> torch.Tensor:
 
 def _as_it_is(picture: Any) -> Any:
     return picture  # the loader would make tensors of it
-
-
-def _one_thread(worker: int) -> None:
-    cv2.setNumThreads(0)  # torch has one thread in a loader process already

@@ -16,9 +16,12 @@ from sdnet_pl.reporting.tables import CONSTANT, NETWORK
 
 # What two trainings may differ in and still be one training with two seeds: where it ran and what it showed.
 INCIDENTAL = re.compile(
-    r"(seed_everything|run_dir|ckpt_path|weights_only|data\.(seed|root|workers|cache|test|predict)|checkpoint\.dirpath"
+    r"(seed_everything|run_dir|ckpt_path|weights_only|data\.(seed|root|workers|cache|check|test|predict)|checkpoint\.dirpath"
     r"|trainer\.(logger|default_root_dir|enable_progress_bar|enable_model_summary|log_every_n_steps)|model\.compile)(\.|$)"
 )
+
+# What every training did before it could be told otherwise.
+FORMER = {"data.color_jitter": 0.8, "data.mirror": 0.5, "data.background_blur": 0.25}
 
 MODEL_KEYS = ("preset", "network", "trimap", "distillation")
 
@@ -157,8 +160,15 @@ def _training(folder: Path) -> tuple[dict[str, Any], Path]:
         raise InputError(f"its config.yaml has no model.{missing[0]}")
     # The arguments of a network are one setting, whichever of them are given.
     model = {f"model.{key}": value for key, value in config["model"].items()}
-    rest = flatten({key: value for key, value in config.items() if key != "model"})
-    derived = {"model.network": model["model.network"] or {}, "samples a step": _samples_a_step(rest)}
+    rest = FORMER | flatten({key: value for key, value in config.items() if key != "model"})
+    derived = {
+        "model.network": model["model.network"] or {},
+        "samples a step": _samples_a_step(rest),
+        "averaged weights": _averaging(rest),
+        "data.growing_sizes": config.get("data", {}).get("growing_sizes") or {},
+        # Without photos to draw from none is drawn.
+        "data.photo": rest.get("data.photo") if rest.get("data.photos") else 0.0,
+    }
     return rest | model | derived, origin
 
 
@@ -167,6 +177,13 @@ def _samples_a_step(config: Mapping[str, Any]) -> Any:
     keys = ("data.batch_size", "trainer.accumulate_grad_batches", "trainer.devices", "trainer.num_nodes")
     factors = (str(config.get(key)) for key in keys)
     return prod(int(factor) for factor in factors if factor.isdecimal())
+
+
+def _averaging(config: Mapping[str, Any]) -> str | None:
+    """The callback that averages weights over the training, if there is one."""
+    callbacks = config.get("trainer.callbacks")
+    named = [str(callback.get("class_path")) for callback in callbacks or () if isinstance(callback, dict)]
+    return next((name.rpartition(".")[2] for name in named if name.endswith("WeightAveraging")), None)
 
 
 def _configs(folder: Path) -> list[dict[str, Any]]:

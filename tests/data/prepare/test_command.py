@@ -79,6 +79,40 @@ def test_bad_pictures_are_collected_and_the_others_done(spoiled, prepare, writte
     assert written() == GOOD | {JOURNAL}
 
 
+def test_odd_alphas_are_named_and_a_folder_of_them_refused(tree, prepare, source, written, capsys):
+    """Inverted ones here, as RGB, as public sets store some; tests/data/test_check.py tells the others."""
+    tree("pairs")
+    first, second = (source / f"alpha/{name}.PNG" for name in ("a", "nested folder/ü.b"))
+
+    def invert(file: Path) -> None:
+        Image.fromarray(np.dstack([255 - np.asarray(Image.open(file).convert("L"))] * 3)).save(file)
+
+    invert(second)
+    assert prepare("pairs", destination="one") == 0
+    said = f"1 of 3 alphas in {source / 'alpha'} are opaque around the picture and transparent within"
+    assert f"{said}, as if inverted (nested folder/ü.b.PNG)" in capsys.readouterr().err
+    invert(first)
+    assert prepare("pairs") == 2
+    error = capsys.readouterr().err
+    assert f"error: 2 of 3 alphas in {source / 'alpha'} are opaque around" in error
+    assert "(a.PNG, nested folder/ü.b.PNG); invert them" in error
+    assert "or prepare them as they are with --no-check." in error
+    assert written() == {JOURNAL}
+    assert prepare("pairs", "--no-check") == 0
+    assert capsys.readouterr().err.count("inverted") == 0
+
+
+def test_odd_alphas_of_an_archive_are_named_by_it(tree, source, tmp_path, capsys):
+    tree("cutouts")
+    for name in ("a", "b", "c"):
+        pixels = np.array(Image.open(source / f"{name}.png"))
+        pixels[..., 3] = pixels[..., 3] > 127
+        Image.fromarray(pixels).save(source / f"{name}.png")
+    archive = shutil.make_archive(str(tmp_path / "cut"), "zip", source)
+    assert main(["prepare", "cutouts", archive, str(tmp_path / "DST"), "--workers", "1"]) == 2
+    assert f"3 of 5 alphas in {archive} are 0 and 1 in place of 0 and 255" in capsys.readouterr().err
+
+
 def test_bad_pictures_are_left_out_on_demand(spoiled, prepare, written, tmp_path, capsys):
     assert prepare("pairs", "--skip-bad") == 0
     assert "corrupt.webp cannot be read" in capsys.readouterr().err

@@ -2,19 +2,19 @@
 
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
-import os
 import shutil
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Generator
 from contextlib import closing
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sdnet_pl.data.prepare import backgrounds, foregrounds, photos
 from sdnet_pl.data.prepare.base import Dataset, Found, read_names
-from sdnet_pl.errors import InputError
+from sdnet_pl.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from sdnet_pl.data.prepare.manifest import Journal
@@ -74,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-bad", action="store_true", help="complete the data set without the pictures that cannot be used"
     )
+    parser.add_argument("--no-check", action="store_true", help="prepare alphas however odd their values are")
     parser.add_argument(
         "--shards",
         action="store_true",
@@ -151,17 +152,20 @@ def _prepare(args: argparse.Namespace, found: Found, root: Path, journal: "Journ
     """Do what is not done yet and report; whether that completes the data set."""
     from tqdm import tqdm
 
+    from sdnet_pl.data.check import usable_cores
     from sdnet_pl.data.prepare.manifest import extra_files
     from sdnet_pl.data.prepare.samples import Unit, describe
     from sdnet_pl.data.prepare.shards import INDEX, pack, write_index
 
     dataset, destination = DATASETS[args.name], args.destination
+    if not args.no_check:
+        _check_alphas(args, found, root)
     units = pack(found.samples) if args.shards else [Unit(sample.key, (sample,)) for sample in found.samples]
     checked = tqdm(units, desc="Checking what is done", unit="file", disable=not journal.done)
     todo = [unit for unit in checked if not journal.is_done(unit.key, root, unit.sources)]
     bad: list[str] = []
     failed = set()
-    total, left, workers = len(found.samples), sum(len(unit.samples) for unit in todo), args.workers or _cores()
+    total, left, workers = len(found.samples), sum(len(unit.samples) for unit in todo), args.workers or usable_cores()
     with (
         tqdm(total=total, initial=total - left, desc="Preparing", unit="picture") as bar,
         closing(_outcomes(todo, root, args, workers)) as outcomes,
@@ -204,6 +208,29 @@ def _prepare(args: argparse.Namespace, found: Found, root: Path, journal: "Journ
     )
     print(f"{destination}: {', '.join(f'{count} in {folder}/' for folder, count in sorted(counts.items()))}")
     return True
+
+
+def _check_alphas(args: argparse.Namespace, found: Found, root: Path) -> None:
+    """Names alphas that are odd, before anything is written, and refuses folders most of whose alphas are."""
+    from sdnet_pl.data.alpha_values import judge
+    from sdnet_pl.data.check import check_pictures
+    from sdnet_pl.data.sources.base import PictureFile
+
+    files = []
+    for sample in found.samples:
+        if sample.kind != "background":
+            path = sample.sources.get("alpha") or next(iter(sample.sources.values()))
+            below = len(PurePosixPath(sample.name).parts)
+            folder = (root / path).parents[below - 1]
+            files.append(PictureFile(root / path, "published" if "alpha" in sample.sources else "cutout", str(folder)))
+    checked = check_pictures(files)
+    checked.unusable.clear()  # listed with all else that cannot be used
+    for sentence in judge(checked.odd)[0]:
+        warnings.warn(sentence.replace(str(root), str(args.source)), InputWarning, stacklevel=1)
+    try:
+        checked.require_good("prepare them as they are with --no-check")
+    except InputError as error:
+        raise InputError(str(error).replace(str(root), str(args.source))) from None
 
 
 def _outcomes(
@@ -274,10 +301,6 @@ def _verify(folder: Path) -> int:
         print(problem)
     print(f"{folder}: {f'{len(problems)} file(s) differ from' if problems else 'all files are as in'} its manifest")
     return 1 if problems else 0
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _say(text: str) -> None:

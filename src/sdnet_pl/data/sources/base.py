@@ -1,12 +1,15 @@
 """What every source of foregrounds and backgrounds offers."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+Role = Literal["picture", "cutout", "alpha", "published", "prediction", "mask", "known", "trimap"]
 
 
 class Foreground(NamedTuple):
@@ -33,6 +36,20 @@ class LabelledPhoto(NamedTuple):
     photo: Image
     alpha: Image
     known: Image
+
+
+class PictureFile(NamedTuple):
+    """A file that a source reads.
+
+    Attributes:
+        path: The file.
+        role: What it is read as. A ``cutout`` has an alpha channel; a ``published`` alpha may be RGB of equal channels.
+        folder: What its alpha is compared with: the others of this folder.
+    """
+
+    path: Path
+    role: Role
+    folder: str
 
 
 class ForegroundSource(ABC):
@@ -68,6 +85,10 @@ class ForegroundSource(ABC):
         """What people call the picture: its path below the folder without suffix, or its number."""
         return str(index)
 
+    def picture_files(self) -> Sequence[PictureFile]:
+        """The files behind it, which can be checked before a long job; none where there is no file a picture."""
+        return ()
+
 
 class BackgroundSource(ABC):
     """Pictures without people. Pure, and endless or not, in the same sense as :class:`ForegroundSource`."""
@@ -95,6 +116,10 @@ class BackgroundSource(ABC):
         """What people call the picture: its path below the folder without suffix, or its number."""
         return str(index)
 
+    def picture_files(self) -> Sequence[PictureFile]:
+        """The files behind it, which can be checked before a long job; none where there is no file a picture."""
+        return ()
+
 
 class PhotoSource(ABC):
     """Photos of people with an alpha or a mask. Pure, and endless or not, as :class:`ForegroundSource`."""
@@ -121,3 +146,7 @@ class PhotoSource(ABC):
     def name(self, index: int) -> str:
         """What people call the picture: its path below the folder without suffix, or its number."""
         return str(index)
+
+    def picture_files(self) -> Sequence[PictureFile]:
+        """The files behind it, which can be checked before a long job; none where there is no file a picture."""
+        return ()

@@ -1,14 +1,18 @@
 """Folders of the user's own pictures as sources."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from sdnet_pl.data.alpha_values import require_mask
 from sdnet_pl.data.foreground import extend_foreground
 from sdnet_pl.data.pictures import (
+    Header,
     list_pictures,
     picture_name,
     pictures_by_name,
@@ -27,6 +31,8 @@ from sdnet_pl.data.sources.base import (
     Image,
     LabelledPhoto,
     PhotoSource,
+    PictureFile,
+    Role,
 )
 from sdnet_pl.data.trimap import banded_trimap
 from sdnet_pl.errors import InputError
@@ -45,8 +51,8 @@ class CutoutFolder(ForegroundSource):
             half of the samples are not taught there.
 
     Raises:
-        InputError: the folder is missing or empty, a file in it is no picture or has no alpha channel, or a name is of
-            no picture. Only headers are read here; pixels that do not decode are found by :meth:`load`.
+        InputError: the folder is missing or empty, a picture in it has no alpha channel, or a name is of no picture.
+            Only headers are read here; what does not decode is found by :meth:`load`, and by the check before a job.
     """
 
     def __init__(
@@ -55,8 +61,7 @@ class CutoutFolder(ForegroundSource):
         self.path, self.estimated_edge = path, estimated_edge
         self.files = _chosen(path, names)
         self.length = weighted_length(len(self.files), weight, path)
-        for file in self.files:
-            require_alpha(file, read_header(file).has_alpha)
+        _raise_all(path, [_problem(require_alpha, file, header.has_alpha) for file, header in _headers(self.files)])
 
     def __len__(self) -> int:
         return self.length
@@ -75,6 +80,9 @@ class CutoutFolder(ForegroundSource):
     def name(self, index: int) -> str:
         return picture_name(self.files[index % len(self.files)], self.path)
 
+    def picture_files(self) -> list[PictureFile]:
+        return [PictureFile(file, "cutout", self.path) for file in self.files]
+
 
 class PairFolder(ForegroundSource):
     """Foregrounds in ``fg/`` and their alphas in ``alpha/``: two files of one name, of any two picture formats.
@@ -88,7 +96,8 @@ class PairFolder(ForegroundSource):
 
     Raises:
         InputError: a folder is missing or empty, a file has no partner or two, a pair differs in size, or an alpha has
-            more than one channel. Only headers are read here; pixels that do not decode are found by :meth:`load`.
+            more than one channel. Only headers are read here; what does not decode is found by :meth:`load`, and by
+            the check before a job.
     """
 
     def __init__(self, path: str, extended: bool = False) -> None:
@@ -102,6 +111,7 @@ class PairFolder(ForegroundSource):
         foreground, alpha_file = self.files[index % len(self)]
         color = read_rgba(foreground)[0] if read_header(foreground).has_alpha else read_rgb(foreground)
         alpha = read_alpha(alpha_file)
+        require_one_size(foreground, color.shape, alpha_file, alpha.shape)
         return Foreground(color if self.extended else extend_foreground(color, alpha), alpha)
 
     def fingerprint(self, index: int) -> str:
@@ -109,6 +119,9 @@ class PairFolder(ForegroundSource):
 
     def name(self, index: int) -> str:
         return picture_name(self.files[index % len(self)][0], Path(self.path) / "fg")
+
+    def picture_files(self) -> list[PictureFile]:
+        return files_by_role(self.files, self.path, ("fg", "picture"), ("alpha", "alpha"))
 
 
 class BackgroundFolder(BackgroundSource):
@@ -145,6 +158,9 @@ class BackgroundFolder(BackgroundSource):
     def name(self, index: int) -> str:
         return picture_name(self.files[index % len(self.files)], self.path)
 
+    def picture_files(self) -> list[PictureFile]:
+        return [PictureFile(file, "picture", self.path) for file in self.files]
+
 
 class MaskFolder(PhotoSource):
     """Photos in ``image/`` and binary masks of their people in ``mask/``: two files of one name.
@@ -177,14 +193,12 @@ class MaskFolder(PhotoSource):
 
     def load(self, index: int) -> LabelledPhoto:
         photo, mask = self.files[index % len(self.files)]
-        people = read_alpha(mask)
-        if not np.isin(people, (0, 255)).all():
-            raise InputError(
-                f"{mask} holds greys, and a mask is black and white; a soft alpha belongs into alpha/ of a PairFolder."
-            )
+        color, people = read_rgb(photo), read_alpha(mask)
+        require_one_size(photo, color.shape, mask, people.shape)
+        require_mask(mask, people)
         band = self.band * max(people.shape)
         known = np.where(banded_trimap(people, band, band) == 128, np.uint8(0), np.uint8(255))
-        return LabelledPhoto(read_rgb(photo), people, known)
+        return LabelledPhoto(color, people, known)
 
     def fingerprint(self, index: int) -> str:
         files = sha256_of_files(*self.files[index % len(self.files)])
@@ -192,6 +206,9 @@ class MaskFolder(PhotoSource):
 
     def name(self, index: int) -> str:
         return picture_name(self.files[index % len(self.files)][0], Path(self.path) / "image")
+
+    def picture_files(self) -> list[PictureFile]:
+        return files_by_role(self.files, self.path, ("image", "picture"), ("mask", "mask"))
 
 
 class LabelledFolder(PhotoSource):
@@ -222,14 +239,21 @@ class LabelledFolder(PhotoSource):
         return len(self.files)
 
     def load(self, index: int) -> LabelledPhoto:
-        photo, alpha, known = self.files[index % len(self.files)]
-        return LabelledPhoto(read_rgb(photo), read_alpha(alpha), read_alpha(known))
+        photo, *labels = self.files[index % len(self.files)]
+        color, alpha, known = read_rgb(photo), *map(read_alpha, labels)
+        for file, label in zip(labels, (alpha, known), strict=True):
+            require_one_size(photo, color.shape, file, label.shape)
+        return LabelledPhoto(color, alpha, known)
 
     def fingerprint(self, index: int) -> str:
         return sha256_of_files(*self.files[index % len(self.files)])
 
     def name(self, index: int) -> str:
         return picture_name(self.files[index % len(self.files)][0], Path(self.path) / "image")
+
+    def picture_files(self) -> list[PictureFile]:
+        parts: list[tuple[str, Role]] = [("image", "picture"), ("alpha", "alpha"), ("known", "known")]
+        return files_by_role(self.files, self.path, *parts)
 
 
 def weighted_length(pictures: int, weight: float, path: str) -> int:
@@ -254,15 +278,50 @@ def paired_files(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Pat
             f"every picture in {pictures}/ needs one of the same name in {alphas}/, and the other way round."
         )
     files = [(named[0][name], named[1][name]) for name in sorted(named[0])]
-    for picture, alpha in files:
-        of_picture, of_alpha = read_header(picture), read_header(alpha)
-        require_single_channel(alpha, of_alpha.mode, of_alpha.has_alpha)
-        if of_picture[:2] != of_alpha[:2]:
-            raise InputError(
-                f"{picture} is {of_picture.width}×{of_picture.height} pixels and {alpha} is "
-                f"{of_alpha.width}×{of_alpha.height}; both must have one size: export them again from the same picture."
-            )
+    headers = dict(_headers(file for pair in files for file in pair))
+    problems = [
+        _problem(require_single_channel, b, headers[b].mode, headers[b].has_alpha) for _, b in files if b in headers
+    ]
+    problems += [_problem(require_one_size, a, headers[a], b, headers[b]) for a, b in files if {a, b} <= headers.keys()]
+    _raise_all(path, problems)
     return files
+
+
+def require_one_size(picture: Path, size: Sequence[Any], other: Path, other_size: Sequence[Any]) -> None:
+    """Refuse two pictures that belong together and differ in size: height and width first.
+
+    Raises:
+        InputError: they do.
+    """
+    if size[:2] != other_size[:2]:
+        raise InputError(
+            f"{picture} is {size[1]}×{size[0]} pixels and {other} is {other_size[1]}×{other_size[0]}; both must have "
+            "one size: export them again from the same picture."
+        )
+
+
+def _headers(files: Iterable[Path]) -> Iterator[tuple[Path, Header]]:
+    """Of every file that has one: the others are found where they are decoded, with all else that does not decode."""
+    for file in files:
+        with suppress(InputError):
+            yield file, read_header(file)
+
+
+def _problem(require: Callable[..., None], *arguments: Any) -> InputError | None:
+    try:
+        require(*arguments)
+    except InputError as error:
+        return error
+    return None
+
+
+def _raise_all(path: str | Path, problems: Iterable[InputError | None]) -> None:
+    found = [str(problem) for problem in problems if problem]
+    if found[1:]:
+        more = [f"And {len(found) - 20} more."] if found[20:] else []  # of a folder of something else
+        raise InputError("\n".join([f"{len(found)} pictures in {path} are not as they must be.", *found[:20], *more]))
+    if found:
+        raise InputError(found[0])
 
 
 def _chosen(folder: str, names: str | Sequence[str] | None) -> list[Path]:
@@ -275,6 +334,15 @@ def _chosen(folder: str, names: str | Sequence[str] | None) -> list[Path]:
         if not any(fnmatchcase(name, pattern) for name in pictures):
             raise InputError(f"No name of a picture in {folder} fits {pattern!r}; names are paths below it, no suffix.")
     return [file for name, file in pictures.items() if any(fnmatchcase(name, pattern) for pattern in names)]
+
+
+def files_by_role(files: Iterable[tuple[Path, ...]], path: str, *parts: tuple[str, Role]) -> list[PictureFile]:
+    """The files of pictures that consist of several, each part in its own folder below ``path``: folder and role."""
+    return [
+        PictureFile(file, role, str(Path(path) / folder))
+        for of_picture in files
+        for file, (folder, role) in zip(of_picture, parts, strict=True)
+    ]
 
 
 def _named(folder: str, names: Path) -> list[Path]:
