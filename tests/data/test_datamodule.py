@@ -243,11 +243,22 @@ def test_workers_read_photos_too(tmp_path):
     assert [batch["name"] for batch in data.predict_dataloader()] == ["a", "b", "c"]
 
 
-def test_photos_whose_predictions_would_collide_are_refused(tmp_path):
-    save(tmp_path / "me.png", 40, 50)
-    save(tmp_path / "me.bmp", 40, 50)
-    with pytest.raises(InputError, match=r"me\.bmp and .*me\.png would have one prediction; rename"):
-        small(predict=str(tmp_path)).setup("predict")
+def test_photos_of_one_name_have_two_predictions(tmp_path):
+    for name in ("me.png", "me.bmp", "you.png"):
+        save(tmp_path / name, 40, 50)
+    for given, names in ((tmp_path, ["me.bmp", "me.png", "you"]), (tmp_path / "me.bmp", ["me.bmp"])):
+        data = small(predict=str(given))
+        data.setup("predict")
+        assert [batch["name"] for batch in data.predict_dataloader()] == names
+
+
+def test_photos_that_are_done_are_not_read(tmp_path):
+    for name in "abc":
+        save(tmp_path / f"{name}.png", 40, 50)
+    data = small(predict=str(tmp_path), workers=1)
+    data.setup("predict")
+    data.predicted.is_done = lambda name: name == "b"  # a function that no loader process could be given
+    assert [batch["name"] for batch in data.predict_dataloader()] == ["a", "c"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
+from sdnet_pl.data import pictures
 from sdnet_pl.data.formats import MAX_MEGAPIXELS, picture_suffixes
 from sdnet_pl.data.pictures import (
     PackedPicture,
@@ -419,11 +420,11 @@ def test_an_interrupted_writer_leaves_the_old_file_and_nothing_else(tmp_path, mo
     path = tmp_path / "picture.png"
     path.write_bytes(b"old")
 
-    def save(self, target, **options):
-        target.write_bytes(b"half")
+    def stopped(stream, *arguments, **options):
+        stream.write(b"half")
         raise error
 
-    monkeypatch.setattr(Image.Image, "save", save)
+    monkeypatch.setattr(pictures, "encode", stopped)
     with pytest.raises(type(error)):
         write_png(path, np.zeros((4, 4), np.uint8))
     assert path.read_bytes() == b"old"

@@ -437,6 +437,7 @@ def test_the_command_draws_a_panel(photo: Path, tmp_path: Path):
     seen = look(network, read_rgb(photo), size)
     assert np.array_equal(read_rgb(panel), to_array(panel_figure([seen.row], side=SIDE)))
     alpha = tmp_path / "alpha.png"
+    assert main(["explore", str(photo), "-o", str(panel)]) == 2  # it exists
     assert main(["explore", str(photo), "--alpha", str(alpha), "-o", str(panel), "--overwrite"]) == 0
     seen = look(network, read_rgb(photo), size, read_alpha(alpha))
     assert np.array_equal(read_rgb(panel), to_array(panel_figure([seen.row], side=SIDE)))
@@ -462,7 +463,7 @@ def test_the_command_takes_a_runs_checkpoint(photo: Path, trained: Path, tmp_pat
         (["missing.jpg", "-o", "p.png"], "missing.jpg"),
         (["photo.png", "-o", "p.jpg"], "ends in .png"),
         (["photo.png", "-o", "photo.png", "--overwrite"], "overwritten by its own panel"),
-        (["photo.png", "-o", "alpha.png"], "alpha.png exists already; give --overwrite"),
+        (["photo.png", "-o", "small.png", "--overwrite"], "small.png exists and was not written by sdnet-pl"),
         (["photo.png", "-o", "p.png", "--alpha", "small.png"], "96x50 pixels and its picture 96x96"),
         (["photo.png", "-o", "p.png", "--alpha", "photo.png"], "photo.png"),
         (["photo.png", "-o", "p.png", "--size", "8"], "size is 8"),

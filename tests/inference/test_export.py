@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save
 from torch import nn
 
 from sdnet_pl import __version__
@@ -257,6 +258,29 @@ def test_the_command_states_the_error(fp32: Path, tiny: Path, capsys, monkeypatc
     assert properties(again)["weights_licence"] == "MIT"
 
 
+@pytest.mark.parametrize("name", ["theirs.onnx", "theirs.safetensors"])
+def test_a_file_of_someone_elses_is_never_replaced(name: str, tiny: Path, tmp_path: Path, capsys):
+    theirs = tmp_path / name
+    tensors = {"a": torch.zeros(2)}
+    theirs.write_bytes(save(tensors, {"format": "pt"}) if theirs.suffix == ".safetensors" else b"their model")
+    before = theirs.read_bytes()
+    for more in ([], ["--overwrite"]):
+        message = error_of(capsys, theirs, "--weights", tiny, *more)
+        assert f"{theirs} exists and was not written by sdnet-pl" in message
+        assert "--overwrite" not in message
+    assert theirs.read_bytes() == before
+
+
+def test_weights_are_replaced_but_not_by_themselves(tiny: Path, tmp_path: Path, capsys):
+    mine = tmp_path / "mine.safetensors"
+    arguments = ["export", str(mine), "--weights"]
+    assert main([*arguments, str(tiny)]) == 0
+    assert "mine.safetensors exists already; give --overwrite" in error_of(capsys, *arguments[1:], tiny)
+    assert main([*arguments, str(tiny), "--overwrite"]) == 0
+    message = error_of(capsys, mine, "--weights", mine, "--overwrite", "--licence", "MIT")
+    assert "would be overwritten by its own export" in message
+
+
 @pytest.mark.parametrize("damage", [1.5, float("nan")])
 def test_a_file_that_gives_other_alphas_is_not_left(
     damage: float, fp32: Path, tiny: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
@@ -271,9 +295,9 @@ def test_a_file_that_gives_other_alphas_is_not_left(
     assert f"{output} is not written: in fp32" in message
     assert "1e-04 are allowed" in message
     assert list(output.parent.iterdir()) == []
-    output.write_bytes(b"older")
+    output.write_bytes(older := b"older sdnet_pl_version")
     error_of(capsys, output, "--weights", tiny, "--overwrite")
-    assert [path.read_bytes() for path in output.parent.iterdir()] == [b"older"]
+    assert [path.read_bytes() for path in output.parent.iterdir()] == [older]
 
 
 def test_pictures_of_a_folder_are_seen_as_by_the_predictor(photos: Path):

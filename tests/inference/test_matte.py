@@ -1,16 +1,21 @@
 import argparse
+import io
 import subprocess
 import sys
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch import nn
 
+from sdnet_pl.data import pictures
 from sdnet_pl.data.pictures import read_rgba, write_png
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference import matte
+from sdnet_pl.inference import batch, matte
 
 
 class Red(nn.Module):
@@ -42,7 +47,7 @@ def photos(tmp_path):
     for number, name in enumerate(("a.jpg", "b.png", "sub/a.webp")):
         (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         pixels = np.full((40 + number, 70, 3), 40 * number, np.uint8)
-        pixels[10:30, 10:30] = 255
+        pixels[10:30, 10:50] = 255
         Image.fromarray(pixels).save(tmp_path / "photos" / name)
     return tmp_path / "photos"
 
@@ -122,29 +127,212 @@ def test_photos_that_do_not_decode_are_named_at_the_end(tmp_path, photos, weight
 
 
 def test_ctrl_c_leaves_whole_files_only(tmp_path, photos, weights, loads, monkeypatch):
-    save = Image.Image.save
+    encode, calls = pictures.encode, []
 
-    def interrupted(self, target, **options):
-        if any((tmp_path / "out").glob("a.png")):
-            target.write_bytes(b"half")
+    def interrupted(stream, *arguments, **options):
+        calls.append(stream)
+        if len(calls) == 2:
+            stream.write(b"half")
             raise KeyboardInterrupt
-        save(self, target, **options)
+        encode(stream, *arguments, **options)
 
-    monkeypatch.setattr(Image.Image, "save", interrupted)
+    monkeypatch.setattr(pictures, "encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         call(photos, "-o", tmp_path / "out", "--weights", weights)
-    assert written(tmp_path / "out") == ["a.png"]
-    assert read_rgba(tmp_path / "out" / "a.png")[1].shape == (40, 70)
+    # Photos that other threads had begun are finished.
+    names = written(tmp_path / "out")
+    assert 1 <= len(names) <= 2
+    for name in names:
+        assert not name.startswith(".")
+        read_rgba(tmp_path / "out" / name)
 
 
 def test_a_full_disk_is_one_sentence(tmp_path, photos, weights, loads, monkeypatch):
-    def full(self, target, **options):
+    def full(stream, *arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(InputError, match=r"a\.png cannot be written \(No space left on device\)"):
+    monkeypatch.setattr(pictures, "encode", full)
+    with pytest.raises(InputError, match=r"\.png cannot be written \(No space left on device\)"):
         call(photos, "-o", tmp_path / "out", "--weights", weights)
     assert written(tmp_path / "out") == []
+
+
+def test_a_photo_in_which_nobody_is_found_is_named(tmp_path, photos, weights, loads, capsys):
+    Image.new("RGB", (200, 100), (0, 90, 200)).save(photos / "sea.png")
+    assert call(photos, "-o", tmp_path / "out", "--weights", weights) == 0
+    err = capsys.readouterr().err
+    assert f"sdnet-pl: 4 cut-out(s) written to {tmp_path / 'out'}; nobody found in {photos / 'sea.png'}" in err
+    assert "sea.png" in written(tmp_path / "out")
+    assert call(photos / "sea.png", "-o", tmp_path / "alone", "--weights", weights) == 0
+    assert capsys.readouterr().err == f"sdnet-pl: nobody found in {photos / 'sea.png'}\n"
+
+
+def test_cutouts_keep_what_belongs_to_the_photo_and_say_who_made_them(tmp_path, weights, loads):
+    exif = Image.Exif()
+    exif[0x8298] = "Anna"
+    Image.new("RGB", (80, 50), "red").save(tmp_path / "photo.jpg", exif=exif, dpi=(300, 300))
+    assert call(tmp_path / "photo.jpg", "-o", tmp_path / "out", "--weights", weights) == 0
+    with Image.open(tmp_path / "out" / "photo.png") as cutout:
+        assert cutout.getexif()[0x8298] == "Anna"
+        assert cutout.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        assert cutout.info["Software"].startswith("sdnet_pl ")
+
+
+def test_photos_are_done_side_by_side(tmp_path, photos, weights, loads, monkeypatch):
+    monkeypatch.setattr(batch, "_cores", lambda: 2)
+    both, at_once = threading.Barrier(2), []
+    read = batch.read_photo
+
+    def reads(path):
+        if len(at_once) < 2:
+            at_once.append(path)
+            both.wait(30)  # ends when the second thread is here too
+        return read(path)
+
+    monkeypatch.setattr(batch, "read_photo", reads)
+    threads = torch.get_num_threads()
+    assert call(photos, "-o", tmp_path / "out", "--weights", weights) == 0
+    assert written(tmp_path / "out") == ["a.png", "b.png", "sub/a.png"]
+    assert torch.get_num_threads() == threads
+
+
+# One photo to one file, and streams
+
+
+def test_a_single_photo_goes_to_a_single_file(tmp_path, photos, weights, loads):
+    assert call(photos / "a.jpg", "-o", tmp_path / "new" / "result.png", "--weights", weights) == 0
+    assert read_rgba(tmp_path / "new" / "result.png")[1].shape == (40, 70)
+    (tmp_path / "folder.png").mkdir()
+    assert call(photos / "a.jpg", "-o", tmp_path / "folder.png", "--weights", weights) == 0
+    assert written(tmp_path / "folder.png") == ["a.png"]
+
+
+def test_several_photos_do_not_go_to_a_single_file(tmp_path, photos, weights, loads):
+    for given in ((photos,), (photos / "a.jpg", photos / "b.png")):
+        message = refused(loads, tmp_path / "result.png", *given, "--weights", weights)
+        assert message == f"{tmp_path / 'result.png'} is one file and holds one cut-out; give a folder with -o."
+    message = refused(loads, tmp_path / "result.jpg", photos / "a.jpg", "--weights", weights)
+    assert "give a name that ends in .png" in message
+    assert "gone.jpg does not exist" in refused(loads, tmp_path / "a.png", photos / "gone.jpg", "--weights", weights)
+
+
+def test_standard_input_and_output(tmp_path, photos, weights, loads, monkeypatch, capsysbinary):
+    data = (photos / "b.png").read_bytes()
+    assert call(photos / "b.png", "-o", tmp_path / "b.png", "--weights", weights) == 0
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+    assert call("-", "-o", "-", "--weights", weights) == 0
+    streamed = capsysbinary.readouterr().out
+    with Image.open(io.BytesIO(streamed)) as picture:
+        np.testing.assert_array_equal(np.asarray(picture)[..., 3], read_rgba(tmp_path / "b.png")[1])
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(data)))
+    assert call("-", "-o", tmp_path / "stdin.png", "--weights", weights) == 0
+    assert call(photos / "b.png", "-o", "-", "--weights", weights) == 0
+    assert capsysbinary.readouterr().out[:8] == streamed[:8]
+    assert read_rgba(tmp_path / "stdin.png")[1].shape == (41, 70)
+
+
+def test_what_is_no_picture_on_standard_input_is_named(weights, loads, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
+    assert call("-", "-o", "-", "--weights", weights) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("The picture on standard input cannot be read as a picture")
+    assert captured.out == ""
+
+
+def test_streams_go_with_one_photo_alone(tmp_path, photos, weights, loads, monkeypatch):
+    assert "has no name" in refused(loads, tmp_path / "out", "-", "--weights", weights)
+    assert "has no name" in refused(loads, Path("-"), "-", photos, "--weights", weights)
+    assert "- is one file" in refused(loads, Path("-"), photos, "--weights", weights)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert "no text for a terminal" in refused(loads, Path("-"), photos / "a.jpg", "--weights", weights)
+
+
+# A second call
+
+
+def test_a_stopped_batch_goes_on_with_what_is_left(tmp_path, photos, weights, loads, capsys):
+    output = tmp_path / "out"
+    assert call(photos / "a.jpg", "-o", output, "--weights", weights) == 0
+    before = (output / "a.png").stat()
+    assert call(photos, "-o", output, "--weights", weights) == 0
+    assert written(output) == ["a.png", "b.png", "sub/a.png"]
+    assert (output / "a.png").stat() == before
+    assert "2 cut-out(s) written" in (err := capsys.readouterr().err)
+    assert "1 of the same photos were there already" in err
+    loads.clear()
+    assert call(photos, "-o", output, "--weights", weights) == 0
+    assert not loads  # with nothing to do there is no network to load
+    assert "3 of the same photos were there already" in capsys.readouterr().err
+
+
+def test_other_photos_and_options_are_not_taken_for_the_same(tmp_path, photos, weights, loads):
+    output = tmp_path / "out"
+    assert call(photos, "-o", output, "--weights", weights) == 0
+    loads.clear()
+    other = tmp_path / "other.ckpt"
+    other.write_text("other")
+    for options in (("--weights", other), ("--weights", weights, "--size", "35")):
+        message = refused(loads, output, photos, *options)
+        assert (
+            f"3 cut-out(s) exist already, of photos that have changed or with other options ({output / 'a.png'}, "
+            in (message)
+        )
+        assert "--overwrite" in message
+    Image.new("RGB", (30, 30), "red").save(photos / "b.png")
+    assert f"1 cut-out(s) exist already, of photos that have changed or with other options ({output / 'b.png'})" in (
+        refused(loads, output, photos, "--weights", weights)
+    )
+    assert call(photos, "-o", output, "--weights", weights, "--overwrite") == 0
+    assert read_rgba(output / "b.png")[1].shape == (30, 30)
+
+
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_a_file_of_someone_elses_is_never_replaced(tmp_path, photos, weights, loads, overwrite):
+    output = tmp_path / "out"
+    write_png(output / "a.png", np.zeros((5, 5, 4), np.uint8))
+    for given, target in ((photos, output), (photos / "a.jpg", output / "a.png")):
+        message = refused(loads, target, given, "--weights", weights, *overwrite)
+        assert message.startswith(f"{output / 'a.png'} exists and was not written by sdnet-pl")
+        assert "--overwrite" not in message
+        assert "cut-out" not in message
+
+
+def test_a_photo_beside_another_of_its_name(photos, weights, loads):
+    mine = (photos / "b.png").read_bytes()
+    Image.new("RGB", (50, 40), "red").save(photos / "b.jpg")
+    for _ in range(2):  # the second time it is done already
+        assert call(photos / "b.jpg", "-o", photos, "--weights", weights) == 0
+        assert written(photos) == ["a.jpg", "b.jpg", "b.jpg.png", "b.png", "sub/a.webp"]
+    assert (photos / "b.png").read_bytes() == mine
+
+
+def test_the_photos_folder_may_be_that_of_the_cutouts(photos, weights, loads):
+    (photos / "b.png").rename(photos / "b.tif.png")
+    Image.open(photos / "b.tif.png").save(photos / "b.tif")
+    (photos / "b.tif.png").unlink()
+    for _ in range(2):
+        assert call(photos, "-o", photos, "--weights", weights) == 0
+        assert written(photos) == ["a.jpg", "a.png", "b.png", "b.tif", "sub/a.png", "sub/a.webp"]
+    assert len(loads) == 1
+
+
+def test_two_photos_of_one_name_get_two_names(tmp_path, photos, weights, loads):
+    Image.new("RGB", (50, 40), "red").save(photos / "A.png")
+    for given, names in (
+        ((photos,), ["A.png.png", "a.jpg.png", "b.png", "sub/a.png"]),
+        ((photos / "a.jpg",), ["a.jpg.png"]),  # whatever is asked for beside it
+        ((photos / "a.jpg", photos / "sub" / "a.webp"), ["a.jpg.png", "a.png"]),
+    ):
+        output = tmp_path / f"out{len(given)}{len(names)}"
+        assert call(*given, "-o", output, "--weights", weights) == 0
+        assert written(output) == names
+
+
+def test_photos_of_one_name_out_of_two_folders(tmp_path, photos, weights, loads):
+    Image.new("RGB", (50, 40), "red").save(photos / "sub" / "b.png")
+    output = tmp_path / "out"
+    assert call(photos / "b.png", photos / "sub" / "b.png", "-o", output, "--weights", weights) == 0
+    assert written(output) == ["b.png.png", "sub/b.png.png"]
 
 
 # What is refused before the network is loaded
@@ -170,30 +358,11 @@ def test_missing_photos_and_empty_folders(tmp_path, photos, weights, loads):
     assert "empty holds no picture" in refused(loads, tmp_path / "out", tmp_path / "empty", "--weights", weights)
 
 
-def test_two_photos_of_one_name(tmp_path, photos, weights, loads):
-    write_png(photos / "a.png", np.zeros((40, 40, 3), np.uint8))
-    for given in ((photos,), (photos / "a.jpg", photos / "a.png"), (photos / "a.jpg", photos / "sub" / "a.webp")):
-        message = refused(loads, tmp_path / "out", *given, "--weights", weights)
-        assert f"{photos / 'a.jpg'} and " in message
-        assert f"would both be written to {tmp_path / 'out' / 'a.png'}; rename one" in message
-
-
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
 def test_a_photo_is_never_overwritten(photos, weights, loads, overwrite):
     for given in (photos / "b.png", photos):
         message = refused(loads, photos, given, "--weights", weights, *overwrite)
         assert message == f"{photos / 'b.png'} would be overwritten by a cut-out; give another folder with -o."
-
-
-def test_existing_cutouts_are_kept_unless_asked(tmp_path, photos, weights, loads):
-    output = tmp_path / "out"
-    for name in ("a.png", "b.png", "sub/a.png"):
-        write_png(output / name, np.zeros((5, 5, 4), np.uint8))
-    message = refused(loads, output, photos, "--weights", weights)
-    assert f"3 cut-out(s) exist already ({output / 'a.png'}, " in message
-    assert "--overwrite" in message
-    assert call(photos, "-o", output, "--weights", weights, "--overwrite") == 0
-    assert read_rgba(output / "b.png")[1].shape == (41, 70)
 
 
 def test_cutouts_below_the_folder_of_photos_are_no_photos(photos, weights, loads):

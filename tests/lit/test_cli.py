@@ -196,7 +196,7 @@ def test_training_starts_from_weights_and_they_are_scored(trained: Path, tiny_fi
     assert "holds weights of the preset 'sdnet-fast'" in message
 
 
-def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained: Path, tmp_path: Path):
+def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained: Path, tmp_path: Path, capsys):
     checkpoint = str(trained / "best.ckpt")
     config = ["--config", str(trained / "config.yaml"), "--ckpt_path", checkpoint]
     assert main(["test", *config, "--run_dir", str(tmp_path / "t")]) == 0
@@ -210,6 +210,21 @@ def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained:
     assert main(["predict", *arguments]) == 0
     alpha = Image.open(tmp_path / "p" / "predictions" / "sub" / "a.png")
     assert (alpha.mode, alpha.size) == ("L", (70, 90))
+
+    Image.fromarray(np.zeros((90, 70, 3), np.uint8)).save(photos / "a.png")
+    before = (tmp_path / "p" / "predictions" / "sub" / "a.png").stat()
+    (photos / "a.png").rename(photos / "b.png")
+    capsys.readouterr()
+    assert main(["predict", *arguments]) == 0  # goes on with what is left
+    assert (tmp_path / "p" / "predictions" / "sub" / "a.png").stat() == before
+    assert (tmp_path / "p" / "predictions" / "sub" / "b.png").is_file()
+    assert "1 predictions of the same photos were there already" in capsys.readouterr().err
+    assert main(["predict", *arguments]) == 0  # nothing is left
+    Image.fromarray(np.zeros((80, 70, 3), np.uint8)).save(photos / "b.png")
+    assert "of a photo that has changed or with other weights" in error_of(capsys, ["predict", *arguments])
+    Image.fromarray(np.zeros((80, 70), np.uint8)).save(tmp_path / "p" / "predictions" / "sub" / "b.png")
+    assert "was not written by sdnet-pl" in error_of(capsys, ["predict", *arguments])
+    (photos / "b.png").unlink()
 
     assert main(["matte", str(photos), "-o", str(tmp_path / "m"), "--weights", checkpoint]) == 0
     cutout = Image.open(tmp_path / "m" / "a.png")

@@ -250,16 +250,22 @@ def earlier_scores(folder: Path) -> None:
     (folder / "out" / "metrics.csv").write_text("benchmark,hash,images\n")
 
 
+def a_note_of_the_users(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "metrics.md").write_text("mine")
+
+
 @pytest.mark.parametrize(
     ("change", "more", "said"),
     [
+        (a_note_of_the_users, [], ["out holds metrics.md already", "-o"]),
         (other_names, [], ["1 of 3 alphas", "(a)", "7 of 9 pictures", "more0, more1, more2, more3, more4, and 2 more"]),
         (other_sizes, [], ["3 file(s) of 3 pictures", "a.png is 9×8 and its alpha 64×48", "c.png is 5×4"]),
         (colors, [], ["2 file(s)", "alpha/a.png", "pred/sub/b.png", "3 channels", "greyscale"]),
         (codes, [], ["b.png", "127", "0 (background), 128 (unknown) and 255"]),
         (codes, ["--workers", "1"], ["b.png", "127", "0 (background), 128 (unknown) and 255"]),
         (no_folder, [], ["trimap does not exist"]),
-        (earlier_scores, [], ["out holds scores already", "-o"]),
+        (earlier_scores, [], ["out holds metrics.csv already", "-o"]),
         (None, ["--region", "whole"], ["--region whole", "--trimap"]),
         (None, ["--method", "network"], ["'network'", "--method"]),
         (None, ["--benchmark", "a/b"], ["'a/b'", "slashes"]),

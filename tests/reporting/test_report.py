@@ -407,3 +407,16 @@ def test_refusals(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, argum
     monkeypatch.chdir(tmp_path)
     assert main(["report", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_tables_are_replaced_and_files_of_others_are_not(tmp_path: Path, capsys):
+    arguments = ["report", "--table", "3", "-o", str(tmp_path)]
+    assert main(arguments) == main(arguments) == 0
+    for name, content in (("table3.md", "# My notes"), ("table3.csv", "Method,mine\n")):
+        kept = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(content)
+        capsys.readouterr()
+        assert main(arguments) == 2
+        assert f"{tmp_path / name} exists and was not written by sdnet-pl" in capsys.readouterr().err
+        assert (tmp_path / name).read_text() == content
+        (tmp_path / name).write_text(kept)

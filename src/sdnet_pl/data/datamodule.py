@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from sdnet_pl.data.benchmarks import Benchmark, CompositeBenchmark, Spared
 from sdnet_pl.data.check import Checked, check_pictures
 from sdnet_pl.data.composition import Degradation, composite
-from sdnet_pl.data.pictures import list_pictures, picture_name, read_rgb
+from sdnet_pl.data.names import distinct_names
+from sdnet_pl.data.pictures import list_pictures, read_rgb
 from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource, PhotoSource
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.training import (
@@ -227,6 +228,7 @@ class MattingDataModule(LightningDataModule):
         return [self._evaluation_loader(benchmark) for benchmark in self.test.values()]
 
     def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
+        self.predicted.leave_out_done()
         # No batching: photos differ in size.
         return self._loader(self.predicted, EvaluationSampler(len(self.predicted), *self._rank()), batch_size=None)
 
@@ -280,35 +282,42 @@ class MattingDataModule(LightningDataModule):
 
 
 class PhotoDataset(Dataset[dict[str, Any]]):
-    """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` and ``name``, the path below the folder without suffix.
+    """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` and ``name``.
+
+    The name is the path below the folder without suffix, but with it where two photos would have one name
+    (:func:`sdnet_pl.data.names.distinct_names`).
+
+    Attributes:
+        files: the photos by their names.
+        is_done: tells by the name what need not be read, asked once, when the weights are loaded.
 
     A photo that cannot be read has ``unreadable`` in place of ``photo``: why.
 
     Raises:
-        InputError: the path is missing, a folder holds no picture, or two photos have one name, and so would their
-            predictions.
+        InputError: the path is missing, or a folder holds no picture.
     """
 
     def __init__(self, path: str) -> None:
         given = Path(path)
-        self.folder = given if given.is_dir() else given.parent
-        self.paths = list_pictures(given) if given.is_dir() or not given.exists() else [given]
-        named: dict[str, Path] = {}
-        for file in self.paths:
-            other = named.setdefault(self._name(file), file)
-            if other != file:
-                raise InputError(f"{other} and {file} would have one prediction; rename one of them.")
+        folder = given if given.is_dir() else given.parent
+        files = list_pictures(given) if given.is_dir() or not given.exists() else [given]
+        names = distinct_names([(file, file.relative_to(folder)) for file in files])
+        self.files = dict(zip(names, files, strict=True))
+        self.is_done: Callable[[str], bool] | None = None
+
+    def leave_out_done(self) -> None:
+        """Forgets the photos that are done, and whom to ask, who could not go to a loader process."""
+        if self.is_done is not None:
+            self.files = {name: file for name, file in self.files.items() if not self.is_done(name)}
+        self.is_done = None
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        path = self.paths[index % len(self)]
-        about = {"name": self._name(path), "padding": index >= len(self)}
+        name, file = list(self.files.items())[index % len(self)]
+        about = {"name": name, "padding": index >= len(self)}
         try:
-            return {"photo": torch.from_numpy(read_rgb(path))} | about
+            return {"photo": torch.from_numpy(read_rgb(file))} | about
         except InputError as error:
             return {"unreadable": str(error)} | about
-
-    def _name(self, path: Path) -> str:
-        return picture_name(path, self.folder)

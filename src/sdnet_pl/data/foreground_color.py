@@ -1,14 +1,22 @@
 """The person's own colours in half-transparent pixels, without the old background."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+REACH = 8
+"""How far, in pixels, the colours of a cut-out go on where its alpha is 0.
+
+Programs that do not premultiply mix these colours into its edge. Averages over 8×8 pixels, as a reduction to an eighth
+takes, cubic filters down to a quarter and a blur of 3 pixels find the person's colours there and no dark fringe.
+"""
+
 _LONGER_SIDE = 1024
 _WINDOWS = (90, 6)
-_ROWS = 256
+_TILE = 128
 
 
 def estimate_foreground(image: NDArray[np.uint8], alpha: NDArray) -> NDArray[np.uint8]:
@@ -29,27 +37,86 @@ def estimate_foreground(image: NDArray[np.uint8], alpha: NDArray) -> NDArray[np.
     """
     opacity = np.divide(alpha, 255, dtype=np.float32) if alpha.dtype == np.uint8 else alpha.astype(np.float32)
     foreground, background = _blurs(image, opacity)
-    # In bands of rows: floating-point copies of a large photo would take gigabytes.
-    for top in range(0, len(image), _ROWS):
-        rows = slice(top, top + _ROWS)
-        bands = (band[rows].astype(np.float32) for band in (image, foreground, background))
-        foreground[rows] = cv2.convertScaleAbs(_fuse(opacity[rows], *bands))
-    return foreground
+    color = np.empty_like(image)
+    for tile in _tiles(0, 0, *alpha.shape):
+        color[tile] = _fuse_tile(tile, opacity[tile], image, foreground, background)
+    return color
 
 
-def _blurs(image: NDArray[np.uint8], alpha: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """F̄ and B̄ at the photo's size, uint8 ``[H, W, 3]`` each."""
+def cut_out(image: NDArray[np.uint8], alpha: NDArray) -> NDArray[np.uint8]:
+    """The person of a photo alone: uint8 ``[H, W, 4]``, RGBA with straight alpha, black where nothing is seen.
+
+    Colours are those of :func:`estimate_foreground`, and go on for :data:`REACH` pixels under an alpha of 0. Farther
+    out the photo's would be seen by whoever drops the alpha, and make more than half of the file.
+
+    Args:
+        image: uint8 ``[H, W, 3]``, the photo.
+        alpha: ``[H, W]``, uint8 in [0, 255] or floating point in [0, 1].
+    """
+    opacity = alpha if alpha.dtype == np.uint8 else np.rint(alpha * 255).astype(np.uint8)
+    result = np.zeros((*alpha.shape, 4), np.uint8)
+    near = cv2.dilate(opacity, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
+    left, top, width, height = cv2.boundingRect(near)
+    if not width:
+        return result
+    foreground, background = _blurs(image, opacity)
+    for tile in _tiles(top, left, top + height, left + width):
+        reached, solid = near[tile], opacity[tile].min() == 255
+        if reached.any():
+            weight = np.divide(opacity[tile], 255, dtype=np.float32)
+            color = image[tile] if solid else _fuse_tile(tile, weight, image, foreground, background)
+            result[tile] = cv2.merge([*cv2.split(color), opacity[tile]])
+            result[tile][reached == 0] = 0
+    return result
+
+
+def _tiles(top: int, left: int, bottom: int, right: int) -> Iterator[tuple[slice, slice]]:
+    """Parts of a picture: floating-point copies of a large photo would take gigabytes."""
+    for y in range(top, bottom, _TILE):
+        for x in range(left, right, _TILE):
+            yield slice(y, min(y + _TILE, bottom)), slice(x, min(x + _TILE, right))
+
+
+def _fuse_tile(
+    tile: tuple[slice, slice],
+    opacity: NDArray[np.float32],
+    image: NDArray[np.uint8],
+    foreground: NDArray[np.uint8],
+    background: NDArray[np.uint8],
+) -> NDArray[np.uint8]:
+    """The fusion in a part of the photo, out of blurs of any size."""
+    rows, columns = tile
+    x, y = foreground.shape[1] / image.shape[1], foreground.shape[0] / image.shape[0]
+    # As cv2.resize maps pixels
+    place = np.array([[x, 0, (columns.start + 0.5) * x - 0.5], [0, y, (rows.start + 0.5) * y - 0.5]])
+    stretched = (
+        cv2.warpAffine(
+            blur,
+            place,
+            opacity.shape[::-1],
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        for blur in (foreground, background)
+    )
+    floating = (np.asarray(part, np.float32) for part in (image[tile], *stretched))
+    return np.asarray(cv2.convertScaleAbs(_fuse(opacity, *floating)), np.uint8)
+
+
+def _blurs(image: NDArray[np.uint8], alpha: NDArray) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """F̄ and B̄, uint8 ``[h, w, 3]`` each, of 1024 pixels on the longer side at most."""
     height, width = alpha.shape
     scale = min(1, _LONGER_SIDE / max(height, width))
     small = max(1, round(scale * width)), max(1, round(scale * height))
     color = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.float32)
     weight = np.asarray(cv2.resize(alpha, small, interpolation=cv2.INTER_AREA), np.float32)
+    if alpha.dtype == np.uint8:
+        weight /= 255
     wide, narrow = _WINDOWS
     background = _weighted_blur(color, 1 - weight, wide)
     foreground = _fuse(weight, color, _weighted_blur(color, weight, wide), background)
     blurred = _weighted_blur(foreground, weight, narrow), _weighted_blur(background, 1 - weight, narrow)
-    full = [np.asarray(cv2.resize(cv2.convertScaleAbs(blur), (width, height)), np.uint8) for blur in blurred]
-    return full[0], full[1]
+    return (np.asarray(cv2.convertScaleAbs(blurred[0])), np.asarray(cv2.convertScaleAbs(blurred[1])))
 
 
 def _three(alpha: Any) -> NDArray[np.float32]:

@@ -5,14 +5,13 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 from uuid import uuid4
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from sdnet_pl.data.decoding import (
     PackedPicture,
@@ -27,12 +26,14 @@ from sdnet_pl.data.decoding import (
 )
 from sdnet_pl.data.listing import list_pictures, picture_name, pictures_by_name
 from sdnet_pl.data.metadata import Metadata, read_metadata
+from sdnet_pl.data.png import encode, text_chunks
 from sdnet_pl.errors import InputError
 
 __all__ = [
     "Header",
     "PackedPicture",
     "atomic_write",
+    "encode_png",
     "list_pictures",
     "picture_name",
     "pictures_by_name",
@@ -195,17 +196,27 @@ def write_png(
         ValueError: the array has another type or shape.
         OSError: the disk is full or the folder cannot be written.
     """
+    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+        encode_png(stream, pixels, metadata, texts)
+
+
+def encode_png(
+    stream: BinaryIO,
+    pixels: NDArray[np.uint8],
+    metadata: Metadata | None = None,
+    texts: Mapping[str, str] | None = None,
+) -> None:
+    """Write a PNG to a stream; see :func:`write_png`.
+
+    Raises:
+        ValueError: the array has another type or shape.
+        OSError: the stream takes no more.
+    """
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
         raise ValueError(f"a PNG takes uint8 [H, W], [H, W, 3] or [H, W, 4], not {pixels.dtype} {pixels.shape}")
-    notes = PngInfo()
-    for keyword, text in (texts or {}).items():
-        notes.add_text(keyword, text)
-    options: dict[str, Any] = {"pnginfo": notes}
-    if metadata:
-        notes.add(b"sRGB", b"\0")
-        options |= {"dpi": metadata.dpi, "exif": metadata.exif()}
-    with atomic_write(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG", **options)
+    chunks = [*(metadata.png_chunks() if metadata else ()), *text_chunks(texts or {})]
+    # Of RGB these are figures and what data is made of, which are written once and kept.
+    encode(stream, pixels, chunks, small=pixels.ndim == 3 and pixels.shape[2] == 3)
 
 
 def write_jpeg(path: str | Path, pixels: NDArray[np.uint8], quality: int = 95) -> None:

@@ -60,6 +60,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{args.output} is no name of a PNG file; give one that ends in .png with -o.")
     if args.output.resolve() in {path.resolve() for path in (args.picture, args.alpha) if path}:
         raise InputError(f"{args.output} would be overwritten by its own panel; give another file with -o.")
+    from sdnet_pl.data.marks import mark, require_ours
+
+    require_ours(args.output)
     if args.output.exists() and not args.overwrite:
         raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another file with -o.")
 
@@ -86,5 +89,5 @@ def run(args: argparse.Namespace) -> int:
     if target is not None and (said := odd_alpha(args.alpha, target)):
         warnings.warn(said, InputWarning, stacklevel=2)
     seen = look(model, picture, size, target, trimap_kernel=kernel)
-    write_png(args.output, to_array(panel_figure([seen.row], side=SIDE)))
+    write_png(args.output, to_array(panel_figure([seen.row], side=SIDE)), texts=mark())
     return 0

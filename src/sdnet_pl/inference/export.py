@@ -165,9 +165,16 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"{args.output} does not end in .onnx or {WEIGHTS_SUFFIX}; give a name that does.")
     if args.output.is_dir():
         raise InputError(f"{args.output} is a folder; give the name of a file.")
-    if args.output.exists() and not args.overwrite:
-        raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another name.")
-    locate(args.weights)
+    weights = locate(args.weights)
+    if args.output.exists():
+        if args.output.resolve() == weights.resolve():
+            raise InputError(f"{args.output} would be overwritten by its own export; give another name.")
+        from sdnet_pl.data.marks import foreign
+
+        if not _is_export(args.output):
+            raise foreign(args.output)
+        if not args.overwrite:
+            raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another name.")
     if args.output.suffix == WEIGHTS_SUFFIX and (args.precision or args.calibration):
         raise InputError("--precision and --calibration are for ONNX files; weights are kept in fp16: leave them out.")
     missing = [name for name in PACKAGES if find_spec(name) is None]
@@ -185,6 +192,18 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(
             f"{args.output} cannot be written ({error.strerror or error}); give a name in a folder that can be written."
         ) from error
+
+
+def _is_export(file: Path) -> bool:
+    """Whether a file says of itself that this command wrote it."""
+    data = file.read_bytes()
+    if file.suffix != WEIGHTS_SUFFIX:
+        return b"sdnet_pl_version" in data  # a key of the metadata, whose text a protobuf holds as it is
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return str(header["__metadata__"]["format"]).startswith("sdnet_pl ")
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _to_input(image: "NDArray[np.uint8]") -> "NDArray[np.float32]":

@@ -4,9 +4,16 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.jobs import STREAM, leave_out_done, plan
 from sdnet_pl.inference.shipped import DEFAULT, HELP, locate
+
+if TYPE_CHECKING:
+    from sdnet_pl.inference.batch import Done
+
+SHOWN = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="PHOTO_OR_FOLDER",
-        help="photos, or folders whose photos are all taken; sub-folders are kept below DIR",
+        help="photos, or folders whose photos are all taken; sub-folders are kept below DIR; - is standard input",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="where to write one RGBA PNG for each photo"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where to write one RGBA PNG for each photo; for a single photo also FILE.png, or - for standard output",
     )
     parser.add_argument("--weights", default=DEFAULT, metavar="WEIGHTS", help=HELP)
     parser.add_argument(
@@ -29,14 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="longer side in pixels at which the network sees a photo (default: the size that its weights record)",
     )
     parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, ... (default: the GPU where there is one)")
-    parser.add_argument("--overwrite", action="store_true", help="replace cut-outs that exist already")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="make all cut-outs anew; without it, those that an earlier call made of the same photos are kept",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write ``DIR/NAME.png``, a straight-alpha RGBA PNG of the photo's own size, for each photo.
 
-    Everything that can be checked is checked before the network is loaded. A photo that does not decode is reported on
-    stderr after the others are done.
+    Everything that can be checked is checked before the network is loaded. What an earlier call made of the same photo
+    with the same options is kept, and nothing is replaced that this package did not write. A photo that does not decode
+    is reported on stderr after the others are done, and so is one in which nobody is found.
 
     Args:
         args: as declared by :func:`add_arguments`.
@@ -47,110 +64,66 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a path, the size or the device is wrong, or the output cannot be written.
     """
-    locate(args.weights)
-    jobs = plan(args.photos, args.output, args.overwrite)
+    weights = locate(args.weights)
+    jobs = plan(args.photos, args.output)
+    if jobs[0].target == STREAM and sys.stdout.isatty():
+        raise InputError("A picture is no text for a terminal; redirect it: -o - > cutout.png, or give -o cutout.png.")
 
-    from tqdm import tqdm
-
-    from sdnet_pl.data.pictures import read_rgb, write_png
+    from sdnet_pl.data.marks import job_of
+    from sdnet_pl.data.pictures import sha256
     from sdnet_pl.inference.predictor import MattePredictor, check_size, choose_device
-    from sdnet_pl.inference.weights import load_weights
 
     device = choose_device(args.device)
     if args.size is not None:
         check_size(args.size)
+    options = sha256(weights), args.size
+    left = leave_out_done(jobs, lambda photo: job_of(sha256(photo), *options), args.overwrite)
+    if jobs[0].target != STREAM:
+        _make_folder(args.output if len(jobs) > 1 else jobs[0].target.parent)
+
+    from sdnet_pl.inference.batch import cut_out_all
+
+    done: list[Done] = []
+    if left:
+        from sdnet_pl.inference.weights import load_weights
+
+        model, trained_size = load_weights(args.weights)
+        if getattr(model, "trimap", False):
+            raise InputError(
+                f"{args.weights} holds a network that needs a trimap beside each photo; give one trained without "
+                f"trimaps, such as {DEFAULT}."
+            )
+        predictor = MattePredictor(model, args.size or trained_size, str(device))
+        try:
+            cut_out_all(left, predictor, options, done)
+        finally:
+            for outcome in done:
+                if outcome.error:
+                    print(outcome.error, file=sys.stderr)
+    _summarise(len(jobs) - len(left), done, args.output)
+    return 1 if any(outcome.error for outcome in done) else 0
+
+
+def _summarise(kept: int, done: "list[Done]", output: Path) -> None:
+    """What there is to say of a call: of a single photo with a person in it, nothing."""
+    nobody = [str(outcome.job.photo) for outcome in done if outcome.nobody]
+    parts = []
+    if kept + len(done) > 1 or kept:
+        written = sum(not outcome.error for outcome in done)
+        parts.append(f"{written} cut-out(s) written to {output}")
+    if kept:
+        parts.append(f"{kept} of the same photos were there already")
+    if nobody:
+        more = f" and {len(nobody) - SHOWN} more" if nobody[SHOWN:] else ""
+        parts.append(f"nobody found in {', '.join(nobody[:SHOWN])}{more}")
+    if parts:
+        print(f"sdnet-pl: {'; '.join(parts)}", file=sys.stderr)
+
+
+def _make_folder(folder: Path) -> None:
     try:
-        args.output.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(args.output, error) from error
-    model, trained_size = load_weights(args.weights)
-    if getattr(model, "trimap", False):
         raise InputError(
-            f"{args.weights} holds a network that needs a trimap beside each photo; give one trained without trimaps, "
-            f"such as {DEFAULT}."
-        )
-    predictor = MattePredictor(model, args.size or trained_size, str(device))
-
-    failures: list[InputError] = []
-    try:
-        for target, photo in tqdm(jobs.items(), desc="Matting", unit="photo", disable=len(jobs) == 1):
-            try:
-                image = read_rgb(photo)
-            except InputError as error:
-                failures.append(error)
-                continue
-            cutout = predictor.cutout(image)
-            try:
-                write_png(target, cutout)
-            except OSError as error:
-                raise _unwritable(target, error) from error
-    finally:
-        for failure in failures:
-            print(failure, file=sys.stderr)
-    return 1 if failures else 0
-
-
-def plan(photos: list[Path], output: Path, overwrite: bool) -> dict[Path, Path]:
-    """Which file is written from which photo, in the order given.
-
-    Folders are searched with their sub-folders, except for ``output`` where it lies within: it holds the cut-outs of an
-    earlier call.
-
-    Args:
-        photos: files and folders.
-        output: the folder to write to; it need not exist.
-        overwrite: whether a cut-out of an earlier call may be replaced.
-
-    Raises:
-        InputError: a photo is missing, two would be written to one file, one would be overwritten, or a cut-out exists
-            already and ``overwrite`` is false.
-    """
-    jobs: dict[Path, Path] = {}
-    for photo, target in _pairs(photos, output):
-        other = jobs.setdefault(target, photo)
-        if other.resolve() != photo.resolve():
-            raise InputError(
-                f"{other} and {photo} would both be written to {target}; rename one, or give them in two calls with "
-                "two output folders."
-            )
-    originals = {photo.resolve(): photo for photo in jobs.values()}
-    for target in jobs:
-        if target.resolve() in originals:
-            raise InputError(
-                f"{originals[target.resolve()]} would be overwritten by a cut-out; give another folder with -o."
-            )
-    existing = [target for target in jobs if target.exists()]
-    if existing and not overwrite:
-        shown = ", ".join(map(str, existing[:3])) + (", ..." if existing[3:] else "")
-        raise InputError(
-            f"{len(existing)} cut-out(s) exist already ({shown}); give --overwrite to replace them, or another folder "
-            "with -o."
-        )
-    return jobs
-
-
-def _pairs(photos: list[Path], output: Path) -> list[tuple[Path, Path]]:
-    from sdnet_pl.data.pictures import list_pictures
-
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; give a folder with -o.")
-    pairs = []
-    for photo in photos:
-        if not photo.exists():
-            raise InputError(f"{photo} does not exist; give photos, or folders that hold photos.")
-        if not photo.is_dir():
-            pairs.append((photo, output / f"{photo.stem}.png"))
-            continue
-        found = list_pictures(photo)
-        if photo.resolve() in output.resolve().parents:
-            found = [file for file in found if output.resolve() not in file.resolve().parents]
-        if not found:
-            raise InputError(f"{photo} holds no photo but those below {output}; give the folder that holds the photos.")
-        pairs += [(file, output / file.relative_to(photo).with_suffix(".png")) for file in found]
-    return pairs
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"{path} cannot be written ({error.strerror or error}); free space there, or give another folder."
-    )
+            f"{folder} cannot be written ({error.strerror or error}); free space there, or give another folder."
+        ) from error

@@ -7,10 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sdnet_pl.data.foreground_color import estimate_foreground
+from sdnet_pl.data.foreground_color import cut_out
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.closer import find_small
 from sdnet_pl.nn import SDNet, fold_batch_norm
 from sdnet_pl.nn.sdnet import MIN_SIZE
+
+SPECKS = 0.0002
+"""Part of a photo below which what is found in it is nobody: a person of a fortieth of its height."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,23 +45,37 @@ class MattePredictor:
         self.model: torch.nn.Module = laid_out.eval()
         logger.info("Matting on %s, longer side at most %d pixels.", self.device, size)
 
-    @torch.inference_mode()
     def alpha(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The opacity of the person: float32 ``[H, W]`` in [0, 1] for a photo uint8 ``[H, W, 3]``, RGB."""
+        """The opacity of the people: float32 ``[H, W]`` in [0, 1] for a photo uint8 ``[H, W, 3]``, RGB.
+
+        A photo that shows little of them is looked at closer: see :mod:`sdnet_pl.inference.closer`.
+        """
         height, width = image.shape[:2]
-        padded, small = scale_down(image, self.size)
+        whole = self.look(image, self.size)
+        alpha = find_small(image, whole, self.size, self.look)
+        if alpha is None:
+            alpha = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        return alpha
+
+    @torch.inference_mode()
+    def look(self, image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
+        """The network's alpha of a picture whose longer side is scaled down to a size, at that scale: one pass."""
+        padded, small = scale_down(image, size)
         batch = torch.from_numpy(padded).to(self.device).permute(2, 0, 1)[None].float() / 255
-        alpha = self.model(batch)[0, 0, : small[1], : small[0]].float().cpu().numpy()
-        resized = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(resized, np.float32).clip(0, 1)
+        return self.model(batch)[0, 0, : small[1], : small[0]].float().cpu().numpy().clip(0, 1)
 
     def cutout(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The person with straight alpha, uint8 ``[H, W, 4]``, RGBA, for a photo uint8 ``[H, W, 3]``, RGB.
 
-        Colours are the person's own, estimated where the photo shows old background through hair and edges.
+        Colours are the person's own, estimated where the photo shows old background through hair and edges, and black
+        away from the person (:func:`sdnet_pl.data.foreground_color.cut_out`).
         """
-        alpha = self.alpha(image)
-        return np.dstack([estimate_foreground(image, alpha), np.rint(alpha * 255).astype(np.uint8)])
+        return cut_out(image, self.alpha(image))
+
+
+def shows_nobody(alpha: NDArray[np.uint8]) -> bool:
+    """Whether an alpha, uint8 ``[H, W]``, is empty but for specks that are too small for a person."""
+    return cv2.countNonZero(cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]) < SPECKS * alpha.size
 
 
 def scale_down(image: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:

@@ -12,7 +12,6 @@ import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
@@ -273,35 +272,3 @@ def _panel_row(outputs: dict[str, Any], batch: dict[str, Tensor]) -> PanelRow:
 def _index(trainer: Trainer, batch_idx: int) -> int:
     """Of an evaluated picture in its benchmark: EvaluationSampler deals them out to the processes in turn."""
     return batch_idx * trainer.world_size + trainer.global_rank
-
-
-class PredictionWriter(BasePredictionWriter):
-    """Writes each predicted alpha as ``predictions/NAME.png`` in the run's directory, 8 bits, at the photo's size.
-
-    Photos that cannot be read are listed on stderr when the others are done.
-
-    Attributes:
-        unreadable: Why a photo cannot be read, by its name.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("batch")
-        self.unreadable: dict[str, str] = {}
-
-    def write_on_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, prediction: Any, *args: Any, **kwargs: Any
-    ) -> None:
-        if "unreadable" in prediction:
-            self.unreadable[prediction["name"]] = prediction["unreadable"]
-            return
-        alpha = np.rint(255 * prediction["alpha"]).astype(np.uint8)
-        write_png(Path(trainer.default_root_dir) / "predictions" / f"{prediction['name']}.png", alpha)
-
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.world_size > 1:
-            parts: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(parts, self.unreadable)
-            self.unreadable = {name: reason for part in parts for name, reason in part.items()}
-        if trainer.is_global_zero:
-            for reason in self.unreadable.values():
-                print(reason, file=sys.stderr)

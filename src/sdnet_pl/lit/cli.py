@@ -25,7 +25,6 @@ from sdnet_pl.inference.weights import ARCHITECTURE, architecture, read_checkpoi
 from sdnet_pl.lit.callbacks import (
     ErrorsOfImages,
     Panels,
-    PredictionWriter,
     RunReport,
     SaveRunConfig,
     Throughput,
@@ -33,6 +32,7 @@ from sdnet_pl.lit.callbacks import (
 )
 from sdnet_pl.lit.card import leave_model
 from sdnet_pl.lit.module import HEADLINE, SDNetModule
+from sdnet_pl.lit.predictions import PredictionWriter
 
 RUN_DIR_VARIABLE = "SDNET_RUN_DIR"
 WANDB_DATA_VARIABLE = "WANDB_DATA_DIR"

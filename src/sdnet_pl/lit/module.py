@@ -193,10 +193,15 @@ class SDNetModule(LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_scores("test")
 
+    @property
+    def prediction_size(self) -> int:
+        """Longer side of the photos that ``predict`` shows the network, in pixels."""
+        return self.training_size or self.data.size
+
     def on_predict_start(self) -> None:
         if self.model.trimap:
             raise InputError("predict works without trimaps, and this checkpoint's network takes one; use another.")
-        self.predictor = MattePredictor(self.model, self.training_size or self.data.size, str(self.device))
+        self.predictor = MattePredictor(self.model, self.prediction_size, str(self.device))
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """``alpha`` float32 ``[H, W]`` at the photo's own size, beside its ``name``; or why it is ``unreadable``."""

@@ -35,7 +35,8 @@ def alpha_activation(logits: Tensor) -> Tensor:
 
     Under autocast in float32: bfloat16 has no value between 0.996 and 1.
     """
-    if torch.is_autocast_enabled(logits.device.type):
+    kind = logits.device.type
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         logits = logits.float()
     return torch.sigmoid(4 * logits)
 

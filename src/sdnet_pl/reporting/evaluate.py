@@ -87,8 +87,6 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--benchmark {args.benchmark!r} also names a file; give a name without slashes.")
     if args.pred.resolve() == args.alpha.resolve():
         raise InputError(f"{args.pred} is the folder of the true alphas itself; give the predictions to --pred.")
-    if args.output and (args.output / "metrics.csv").exists():
-        raise InputError(f"{args.output} holds scores already; name another folder with -o.")
     files = plan(args.pred, args.alpha, args.trimap)
 
     import yaml
@@ -102,6 +100,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{method!r} is what a run's own table calls its rows; give the method's name with --method.")
     regions = [args.region] if args.region else list(REGIONS) if args.trimap else ["whole"]
     workers = min(8, (os.cpu_count() or 1) // 2) if args.workers is None else args.workers
+    composed = find_composed(args.alpha)
+    benchmark = args.benchmark or (composed.file.stem if composed else args.alpha.resolve().name)
+    names = "metrics.csv", "metrics.md", "images.csv", f"benchmarks/{benchmark}.yaml"
+    if args.output and (held := [name for name in names if (args.output / name).exists()]):
+        raise InputError(f"{args.output} holds {', '.join(held)} already; name another folder with -o.")
     if not args.no_check:
         _check(files, args)
     scores = FolderScores(files, regions)
@@ -109,8 +112,6 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_check:
         _require_upright(scores.inverted, len(files))
     trimaps = description["rules"].get("trimap")
-    composed = find_composed(args.alpha)
-    benchmark = args.benchmark or (composed.file.stem if composed else args.alpha.resolve().name)
     # By its pixels this is what a run was scored on, so that both have one hash and compare.
     same = composed and trimaps in (None, "given") and composed.lists(description["pictures"], trimaps == "given")
     if composed and same:

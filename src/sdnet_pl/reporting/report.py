@@ -45,13 +45,15 @@ def run(args: argparse.Namespace) -> int:
         The exit status, 0.
 
     Raises:
-        InputError: there is no run, or runs of one row were scored on different benchmarks.
+        InputError: there is no run, runs of one row were scored on different benchmarks, or a file of someone else's
+            would be replaced.
     """
     if args.table == SIZES and args.benchmark:
         raise InputError("Table 4 compares networks and no scores; leave --benchmark out.")
     if args.table == SIZES and args.runs and not args.output:
         raise InputError("Table 4 holds no scores: runs enter its plot alone, which needs -o DIR.")
 
+    from sdnet_pl.data.marks import mark, require_ours
     from sdnet_pl.data.pictures import atomic_write, write_png
     from sdnet_pl.reporting.comparison import score_table, size_table
     from sdnet_pl.reporting.panels import to_array
@@ -69,9 +71,30 @@ def run(args: argparse.Namespace) -> int:
         text, rows = score_table(paper, args.table, results, left, args.benchmark)
     print(text, end="")
     if args.output:
-        for name, content in ((f"table{args.table}.md", text), (f"table{args.table}.csv", to_csv(rows))):
+        files = {f"table{args.table}.md": text, f"table{args.table}.csv": to_csv(rows)}
+        figure = args.output / "figure1.png"
+        for name, content in files.items():
+            _require_ours(args.output / name, content)
+        if args.table == SIZES:
+            require_ours(figure)
+        for name, content in files.items():
             with atomic_write(args.output / name) as temporary:
                 temporary.write_text(content, encoding="utf-8")
         if args.table == SIZES:
-            write_png(args.output / "figure1.png", to_array(tradeoff_figure(paper, lines)))
+            write_png(figure, to_array(tradeoff_figure(paper, lines)), texts=mark())
     return 0
+
+
+def _require_ours(file: Path, content: str) -> None:
+    """Refuse to replace a file that does not begin as the table does that is to be written: another's.
+
+    Raises:
+        InputError: there is such a file.
+    """
+    from sdnet_pl.data.marks import foreign
+
+    def begins(text: str) -> list[str]:
+        return text.partition("\n")[0].split(",")[:3]  # a csv's later columns follow from the runs
+
+    if file.exists() and begins(file.read_text(encoding="utf-8", errors="replace")) != begins(content):
+        raise foreign(file)

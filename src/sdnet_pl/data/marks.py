@@ -1,0 +1,58 @@
+"""The mark that files of this package carry, so that it replaces and skips nothing but its own."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+from sdnet_pl.data.png import read_texts
+from sdnet_pl.errors import InputError
+
+SOFTWARE = "sdnet_pl"
+_MAKER, _JOB = "Software", "sdnet_pl job"
+
+
+def mark(job: str | None = None) -> dict[str, str]:
+    """What a PNG of ours says of itself, for ``write_png(texts=...)``.
+
+    Args:
+        job: what it was made of and how, by :func:`job_of`.
+    """
+    return {_MAKER: f"{SOFTWARE} {version(SOFTWARE)}"} | ({_JOB: job} if job else {})
+
+
+def job_of(photo: str, *options: object) -> str:
+    """One number for a photo and all that decides on what is made of it.
+
+    Args:
+        photo: its sha256.
+        options: such as the weights' sha256 and the size.
+    """
+    return hashlib.sha256("\n".join([version(SOFTWARE), photo, *map(str, options)]).encode()).hexdigest()[:32]
+
+
+def is_ours(png: Path) -> bool:
+    """Whether a file is a PNG that this package wrote."""
+    return png.is_file() and read_texts(png).get(_MAKER, "").partition(" ")[0] == SOFTWARE
+
+
+def was_made_of(png: Path, job: str) -> bool:
+    """Whether a file is a PNG that this package wrote for a job of :func:`job_of`."""
+    return is_ours(png) and read_texts(png).get(_JOB) == job
+
+
+def require_ours(png: Path) -> None:
+    """Refuse to replace a file of someone else's.
+
+    Raises:
+        InputError: there is such a file, and it does not carry the mark.
+    """
+    if png.exists() and not is_ours(png):
+        raise foreign(png)
+
+
+def foreign(path: Path) -> InputError:
+    """What to say of a file of someone else's that would be replaced."""
+    return InputError(
+        f"{path} exists and was not written by sdnet-pl, which replaces nothing but its own files; give another name "
+        "or folder."
+    )
