@@ -137,7 +137,10 @@ def test_photos_reach_the_network_as_they_are(photos):
     assert torch.equal(batch["composite"], batch["foreground"])
     assert torch.equal(batch["image"], batch["foreground"])
     assert set(batch["known"].unique().tolist()) == {0, 1}
-    assert set(batch["alpha"][batch["known"] == 1].unique().tolist()) == {0, 1}  # soft at a mask's edge, not known there
+    assert set(batch["alpha"][batch["known"] == 1].unique().tolist()) == {
+        0,
+        1,
+    }
     assert batch["known"].shape == batch["alpha"].shape
     assert batch["known"].dtype == torch.float32
 
