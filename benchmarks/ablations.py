@@ -17,7 +17,7 @@ from benchmarks.fits import finish
 from benchmarks.timing import positive
 from sdnet_pl.data.benchmarks import CompositeBenchmark
 from sdnet_pl.data.compose import find_benchmark
-from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.data.files import read_text, write_text
 from sdnet_pl.explore import look
 from sdnet_pl.explore.measures import full_size_maps, map_name
 from sdnet_pl.inference import load_weights
@@ -65,12 +65,11 @@ def train(root: Path, row: str, seed: int, extra: Sequence[str]) -> None:
     """Runs one row with one seed, or what is left of it."""
     print(f"{row}, seed {seed}", file=sys.stderr)
     module = "benchmarks.peer" if row.startswith("peer") else "sdnet_pl"
-    settings = [f"--config={CONFIG}", f"--seed_everything={seed}", f"--data.seed={seed}", *ROWS[row], *extra]
+    settings = [f"--config={CONFIG}", f"--seed_everything={seed}", *ROWS[row], *extra]
     folder = run_dir(root, row, seed)
     finish(folder, settings, module)
     if not row.startswith("peer") and not (folder / "side_outputs.json").exists():
-        with atomic_write(folder / "side_outputs.json") as temporary:
-            temporary.write_text(json.dumps(side_outputs(folder)))
+        write_text(folder / "side_outputs.json", json.dumps(side_outputs(folder)))
 
 
 def side_outputs(folder: Path) -> dict[str, float]:
@@ -103,7 +102,7 @@ def scores(root: Path, seeds: Sequence[int]) -> list[dict[str, str | float]]:
                 label = METRIC_LABELS[key][0]
                 line[f"{benchmark}: {label}"] = float(found[benchmark][label]) if benchmark in found else ""
             sides = folder / "side_outputs.json"
-            errors = json.loads(sides.read_text()) if sides.exists() else {}
+            errors = json.loads(read_text(sides)) if sides.exists() else {}
             line |= {f"side output {i}: MAD×1000 (whole image)": errors.get(str(i), "") for i in SIDES}
             line["benchmark hashes"] = ", ".join(f"{benchmark} {row['hash']}" for benchmark, row in found.items())
             lines.append(line)
@@ -175,8 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(text)
     if args.output:
         for name, content in (("scores.csv", to_csv(lines)), ("table.md", text)):
-            with atomic_write(args.output / name) as temporary:
-                temporary.write_text(content, encoding="utf-8")
+            write_text(args.output / name, content)
 
 
 if __name__ == "__main__":

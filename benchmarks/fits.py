@@ -7,14 +7,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sdnet_pl.inference.weights import newest_checkpoint
+
 
 def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") -> None:
-    """Runs what is left of a fit: nothing where its scores are there, else from its last checkpoint or from the start.
+    """Runs what is left of a fit: nothing where it has scores, else from its newest checkpoint or from the start.
 
     A fit outlives a caller that is killed; a later call waits for it.
 
     Args:
-        run_dir: The run's directory. One that was stopped before its first checkpoint is begun anew.
+        run_dir: The run's directory. One without a checkpoint that loads is begun anew.
         arguments: Of `sdnet-pl fit`, without the directory.
         module: What takes the place of `python -m sdnet_pl`.
 
@@ -25,17 +27,17 @@ def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") ->
         return
     run_dir.parent.mkdir(parents=True, exist_ok=True)
     lock_file = run_dir.parent / f".{run_dir.name}.lock"
-    with lock_file.open("w") as lock:
+    with lock_file.open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print(f"Waiting for the fit that is still running in {run_dir} ...", file=sys.stderr)
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not (run_dir / "metrics.csv").exists():
-            last = run_dir / "last.ckpt"
-            if run_dir.exists() and not last.exists():
+            newest = newest_checkpoint(run_dir)
+            if run_dir.exists() and newest is None:
                 shutil.rmtree(run_dir)
-            resume = [f"--ckpt_path={last}"] if last.exists() else []
+            resume = [] if newest is None else [f"--ckpt_path={newest}"]
             command = [sys.executable, "-m", module, "fit", *arguments, f"--run_dir={run_dir}", *resume]
             subprocess.run(command, check=True, pass_fds=[lock.fileno()])  # which holds the lock as long as it lives
         lock_file.unlink(missing_ok=True)

@@ -117,7 +117,7 @@ def peak_memory(name: str | None, path: Path, size: tuple[int, int]) -> float:
 
 def _peak_rss() -> float:
     """MiB. Linux only: the peak that getrusage gives is handed down from the process that started this one."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
     return int(status["VmHWM"].split()[0]) / 2**10
 
 

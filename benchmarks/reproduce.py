@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import standins
 from benchmarks.fits import finish
-from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.data.files import atomic_write, write_text
 
 TEACHERS = ("without_sd", "transitive", "dense", "sdnet")
 COMPARED = ("without_sd", "sdnet", "without_sd_trimap", "sdnet_trimap")
@@ -48,8 +48,7 @@ def write_page(page: Path, reports: Path, tables: Sequence[int]) -> None:
                 shutil.copyfile(reports / "figure1.png", figure)
             texts[-1] += "\n\n![Figure 1: parameters against error](images/figure1.png)"
     head = page.read_text("utf-8").partition(WRITTEN)[0]
-    with atomic_write(page) as temporary:
-        temporary.write_text(head + WRITTEN + "\n" + "\n\n".join([*texts, "\n".join(notes)]) + "\n", "utf-8")
+    write_text(page, head + WRITTEN + "\n" + "\n\n".join([*texts, "\n".join(notes)]) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for seed in args.seeds:
             files = ["experiments/base/paper.yaml", *configs, f"experiments/paper/{row}.yaml"]
             settings = [*(f"--config={file}" for file in files), f"--data.root={data}"]
-            finish(runs / row / f"seed{seed}", [*settings, f"--seed_everything={seed}", f"--data.seed={seed}"])
+            finish(runs / row / f"seed{seed}", [*settings, f"--seed_everything={seed}"])
     for table in args.table:
         command = [sys.executable, "-m", "sdnet_pl", "report", f"--table={table}", f"--output={root}"]
         subprocess.run([*command, *([str(runs)] if runs.exists() else [])], check=True)

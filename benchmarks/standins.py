@@ -59,7 +59,7 @@ def _draw(root: Path) -> None:
             names.append(name.format(number))
             for part, pixels in zip(parts, person, strict=True):
                 save(f"{dataset}/{folder.format(split)}/{part}/{names[-1]}.png", pixels)
-        (root / f"{dataset}.txt").write_text("\n".join(names))
+        (root / f"{dataset}.txt").write_text("\n".join(names), encoding="utf-8")
     for i in range(PPM):
         image, opacity = photo()
         save(f"ppm100/PPM-100/image/{i}.jpg", image)
@@ -71,7 +71,7 @@ def _draw(root: Path) -> None:
         save(f"aim500/AIM-500/original/o_{i}.jpg", image)
         save(f"aim500/AIM-500/mask/o_{i}.png", alpha)
         save(f"aim500/AIM-500/trimap/o_{i}.png", np.full_like(alpha, 128))
-    (root / "aim500/AIM-500/aim_category_type.json").write_text(json.dumps(categories))
+    (root / "aim500/AIM-500/aim_category_type.json").write_text(json.dumps(categories), encoding="utf-8")
     for i in range(SCENES):
         crowd = i == 0
         save(f"coco/train2017/{i:012d}.jpg", photo()[0] if crowd else scenes.load(900 + i))
@@ -79,14 +79,14 @@ def _draw(root: Path) -> None:
         annotations = root / "voc/VOCdevkit/VOC2012/Annotations"
         annotations.mkdir(exist_ok=True)
         item = "<object><name>person</name></object>" if crowd else ""
-        (annotations / f"2007_{i:06d}.xml").write_text(f"<annotation>{item}</annotation>")
+        (annotations / f"2007_{i:06d}.xml").write_text(f"<annotation>{item}</annotation>", encoding="utf-8")
     about = {
         "images": [{"id": i, "file_name": f"{i:012d}.jpg"} for i in range(SCENES)],
         "annotations": [{"image_id": 0, "category_id": 1, "iscrowd": 0}],
         "categories": [{"id": 1, "name": "person"}],
     }
     (root / "coco/annotations").mkdir(exist_ok=True)
-    (root / "coco/annotations/instances_train2017.json").write_text(json.dumps(about))
+    (root / "coco/annotations/instances_train2017.json").write_text(json.dumps(about), encoding="utf-8")
 
 
 def prepare(source: Path, target: Path) -> None:

@@ -24,6 +24,7 @@ from optuna.trial import TrialState
 
 from benchmarks.fits import finish
 from benchmarks.timing import positive
+from sdnet_pl.data.files import read_text
 from sdnet_pl.errors import InputError
 from sdnet_pl.reporting.tables import to_markdown
 
@@ -67,7 +68,7 @@ def run_trial(sweep: Mapping[str, Any], chosen: Mapping[str, Any], folder: Path)
     scores: list[float] = []
     logged: set[str] = set()
     for file in folder.glob("logs/version_*/metrics.csv"):
-        with file.open() as stream:
+        with file.open(newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
                 logged |= row.keys()
                 scores += [float(row[name])] if row.get(name) else []
@@ -84,12 +85,12 @@ def run_sweep(file: Path, root: Path, trials: int) -> list[dict[str, Any]]:
     Raises:
         InputError: The sweep runs something else than `sdnet-pl fit`, or as :func:`run_trial` and :func:`suggest`.
     """
-    sweep = yaml.safe_load(file.read_text())
+    sweep = yaml.safe_load(read_text(file))
     if sweep.get("command", [])[:2] != ["sdnet-pl", "fit"]:
         raise InputError(f"{file} has another command than [sdnet-pl, fit, ..., ${{args}}], which alone runs here.")
     folder = root / file.stem
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    with (folder / ".lock").open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -126,11 +126,12 @@ def test_p3m_500_takes_the_place_of_the_test_benchmarks(prepared: Path, tmp_path
         assert {row["benchmark"] for row in csv.DictReader(stream)} == {"p3m-500-np", "p3m-500-p"}
 
 
-def test_a_job_of_slurm_goes_on_from_the_newest_checkpoint(tmp_path: Path):
+def test_a_job_of_slurm_goes_on_from_the_newest_checkpoint_that_loads(tmp_path: Path):
     """`srun` only tells here how it was called."""
     (tmp_path / "srun").write_text('#!/bin/sh\necho "$@"\n')
     (tmp_path / "srun").chmod(0o755)
-    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "4"}
+    job = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "4"}
+    variables = {**os.environ, **job}
     script = ["bash", str(EXPERIMENTS / "base/slurm.sh"), str(tmp_path / "my run"), "--config", "a.yaml"]
 
     def submit() -> str:
@@ -145,10 +146,13 @@ def test_a_job_of_slurm_goes_on_from_the_newest_checkpoint(tmp_path: Path):
     assert not (tmp_path / "my run").exists()
     assert len([*tmp_path.glob("my run.stopped-*/config.yaml")]) == 1
     (tmp_path / "my run").mkdir()
-    for time, name in enumerate(("hpc_ckpt_1.ckpt", "last.ckpt", "hpc_ckpt_2.ckpt")):
-        (tmp_path / "my run" / name).touch()
+    torch.save({"optimizer_states": [{"step": torch.zeros(100)}]}, tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+    files = {"hpc_ckpt_1.ckpt": whole, "last.ckpt": whole, "hpc_ckpt_2.ckpt": whole[:300], "hpc_ckpt_3.ckpt": b""}
+    for time, (name, content) in enumerate(files.items()):
+        (tmp_path / "my run" / name).write_bytes(content)
         os.utime(tmp_path / "my run" / name, (time, time))
-        assert f"--ckpt_path {tmp_path}/my run/{name} " in submit()
+    assert f"--ckpt_path {tmp_path}/my run/last.ckpt " in submit()
 
 
 def test_every_table_has_its_rows():

@@ -10,8 +10,11 @@
 set -eu
 run=$1
 shift
-# Lightning writes hpc_ckpt_N.ckpt when the signal comes, and last.ckpt at the end of every epoch.
-newest=$(ls -t "$run"/hpc_ckpt_*.ckpt "$run"/last.ckpt 2>/dev/null | head -n 1 || true)
+# Lightning writes hpc_ckpt_N.ckpt when the signal comes, and last.ckpt at the end of every epoch. The newest that loads
+# counts: a disk that was full or a node that died may have left one that does not.
+newest=$(.venv/bin/python -c 'import pathlib, sys
+from sdnet_pl.inference.weights import newest_checkpoint
+print(newest_checkpoint(pathlib.Path(sys.argv[1])) or "")' "$run")
 # Stopped before there was one, it begins anew; what it left is kept under another name.
 [ -n "$newest" ] || [ ! -e "$run" ] || mv "$run" "$run.stopped-$(date +%s)"
 srun .venv/bin/sdnet-pl fit "$@" --run_dir "$run" ${newest:+--ckpt_path "$newest"} \

@@ -1,17 +1,21 @@
 """The command line: ``sdnet-pl COMMAND``. Heavy packages are imported by the command that needs them."""
 
 import argparse
+import io
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from sdnet_pl.data import compose
+from sdnet_pl.data.files import name_full_disk
 from sdnet_pl.data.prepare import command as prepare
-from sdnet_pl.errors import InputError, InputWarning
+from sdnet_pl.errors import InputError, InputWarning, mistyped
 from sdnet_pl.explore import command as explore
 from sdnet_pl.inference import export, matte
 from sdnet_pl.reporting import evaluate, info, report
@@ -34,8 +38,19 @@ OTHER_COMMANDS = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class Parser(argparse.ArgumentParser):
+    """Says what may be meant by a word that is mistyped."""
+
+    arguments: Sequence[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        commands = next((action.choices for action in self._actions if isinstance(action.choices, dict)), {})
+        given = next((commands[word] for word in Parser.arguments if word in commands), self)
+        super().error(f"{message}{mistyped(message, given, Parser.arguments)}")
+
+
+def _parser() -> Parser:
+    parser = Parser(
         prog="sdnet-pl",
         description="SDNet: portrait matting with 2 M parameters, trained by self-distillation.",
         epilog="`sdnet-pl COMMAND --help` lists a command's options.",
@@ -47,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     for name, (module, text) in OTHER_COMMANDS.items():
         module.add_arguments(commands.add_parser(name, help=text, description=text[0].upper() + text[1:]))
     return parser
+
+
+def _show_any_text() -> None:
+    """Printing never fails: what a terminal lacks a character for is escaped, files and pipes get UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
 @contextmanager
@@ -71,11 +93,13 @@ def _plain_warnings() -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0 done, 1 partly failed, 2 bad input, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _show_any_text()
     try:
         if arguments and arguments[0] in LIGHTNING_COMMANDS:
             from sdnet_pl.lit import cli
 
             return cli.run(arguments)
+        Parser.arguments = arguments
         args = _parser().parse_args(arguments)
         return OTHER_COMMANDS[args.command][0].run(args)
     except InputError as error:
@@ -89,7 +113,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno is None:  # not of the operating system
             raise
+        name_full_disk(error, [Path(), tempfile.gettempdir(), Path.home()])
         print(f"sdnet-pl: error: {error}; check the path, its permissions and the free space.", file=sys.stderr)
+        return 2
+    except UnicodeEncodeError as error:
+        if sys.getfilesystemencoding() == "utf-8":
+            raise
+        print(
+            f"sdnet-pl: error: {error.object!a} cannot be the name of a file in this system's encoding, "
+            f"{sys.getfilesystemencoding()}; set PYTHONUTF8=1.",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("sdnet-pl: interrupted", file=sys.stderr)

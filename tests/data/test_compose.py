@@ -14,6 +14,7 @@ from PIL import Image
 
 from sdnet_pl.cli import main
 from sdnet_pl.data import BackgroundFolder, CompositeBenchmark, CutoutFolder, composed
+from sdnet_pl.data.compose import find_benchmark
 from sdnet_pl.data.pictures import read_rgb, write_png
 from sdnet_pl.inference import load_weights
 from sdnet_pl.metrics import METRIC_LABELS
@@ -160,6 +161,7 @@ def to_nowhere(config: Path) -> None:
         (another_yaml, {}, ["held-out.yaml is of no benchmark"]),
         (more_pictures, {}, ["trimap/6.png is no picture of held-out", "remove it"]),
         (None, {"name": "composition-1k"}, ["'composition-1k'; the config has held-out, aim-500."]),
+        (None, {"name": "aim500"}, ["the config has held-out, aim-500; did you mean aim-500?"]),
         (None, {"name": "aim-500"}, ["missing"]),
         (lambda config: config.write_text("data: {sides: 3}"), {}, ["config is refused", "sides"]),
         (to_nowhere, {}, ["is refused", "nothing but `data` is read", "model.preset"]),
@@ -202,6 +204,17 @@ def test_odd_alphas_are_named(config: Path, capsys):
     assert "0 everywhere, so that nobody is in the picture (01.png)" in error
     assert main(compose(config, "--no-check")) == 0
     assert "nobody" not in capsys.readouterr().err
+
+
+def test_what_a_config_says_elsewhere_reaches_its_data(config: Path, benchmark: CompositeBenchmark):
+    """A saved config refers to other settings than those of `data` too."""
+    text = config.read_text(encoding="utf-8").replace("max_epochs: 3", "max_epochs: 3\n  log_every_n_steps: 5")
+    settings = yaml.safe_load(text)
+    settings["data"]["test"]["held-out"]["init_args"]["seed"] = "${trainer.log_every_n_steps}"
+    config.write_bytes(yaml.safe_dump(settings).encode("utf-16"))  # as a shell of Windows writes it
+    found = find_benchmark("held-out", [config], str(config.parent))
+    assert isinstance(found, CompositeBenchmark)
+    assert (found.seed, benchmark.seed) == (5, 0)
 
 
 def test_names_fit_every_file_system(benchmark: CompositeBenchmark, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,8 @@
 import hashlib
+import os
 import pickle
+import shutil
+import unicodedata
 from pathlib import Path
 
 import cv2
@@ -274,6 +277,22 @@ def test_the_fingerprint_of_a_photo_follows_both_files(masked, part):
 
 def test_the_fingerprint_of_a_photo_follows_its_band(masked):
     assert MaskFolder(str(masked), band=0.0).fingerprint(0) != MaskFolder(str(masked), band=0.2).fingerprint(0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_list_of_names_may_be_saved_by_any_editor(cutout_root: Path, tmp_path: Path, encoding: str):
+    """With a BOM or in UTF-16, with accents composed or not; a file's name may be no UTF-8 at all."""
+    folder = cutout_root / "cutouts" / "train"
+    (folder / "00.png").rename(folder / "Zoe\N{COMBINING DIAERESIS} Łuk.png")
+    (tmp_path / "names.txt").write_bytes("Zo\u00eb Łuk\r\n01".encode(encoding))
+    chosen = CutoutFolder(str(folder), names=str(tmp_path / "names.txt"))
+    assert [unicodedata.normalize("NFC", chosen.name(i)) for i in range(2)] == ["Zoë Łuk", "01"]
+    try:
+        shutil.copy(folder / "01.png", folder / os.fsdecode(b"caf\xe9.png"))
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 alone")
+    (tmp_path / "names.txt").write_bytes(b"caf\xe9\n")
+    assert CutoutFolder(str(folder), names=str(tmp_path / "names.txt")).name(0) == r"caf\xe9"
 
 
 def test_named_cutouts_come_as_often_as_asked(cutout_root: Path, tmp_path: Path):

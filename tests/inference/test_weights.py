@@ -1,5 +1,6 @@
 """Weights that ship, weights that are exported, and what is said of files that are neither."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sdnet_pl.data.composition import composite_uint8
 from sdnet_pl.data.training import to_tensor
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import load_pretrained, load_weights, shipped
-from sdnet_pl.inference.weights import read_weights, start_from
+from sdnet_pl.inference.weights import newest_checkpoint, read_weights, start_from
 from sdnet_pl.nn import create_model
 
 
@@ -191,3 +192,24 @@ def test_a_trimap_network_starts_as_the_one_without(checkpoint: Path):
             torch.testing.assert_close(model.eval()(with_trimap), plain(x))
     with pytest.raises(InputError, match=r"best\.ckpt holds weights of the preset 'sdnet-tiny'.*do not fit"):
         start_from(create_model("sdnet-fast"), trained)
+
+
+def test_the_newest_checkpoint_is_one_that_a_fit_can_go_on_from(checkpoint: Path, tmp_path: Path):
+    assert newest_checkpoint(tmp_path) is None
+    torch.save({"state_dict": {}, "optimizer_states": [{}]}, tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+
+    def add(name: str, content: bytes, time: int) -> None:
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, (time, time))
+
+    add("hpc_ckpt_3.ckpt", b"", 9)
+    add("last.ckpt", whole[:-100], 8)
+    add("best.ckpt", checkpoint.read_bytes(), 7)  # weights alone
+    assert newest_checkpoint(tmp_path) is None
+    add("step-0000008.ckpt", whole, 3)
+    assert newest_checkpoint(tmp_path) == tmp_path / "step-0000008.ckpt"
+    add("hpc_ckpt_1.ckpt", whole, 1)
+    assert newest_checkpoint(tmp_path) == tmp_path / "hpc_ckpt_1.ckpt"
+    add("hpc_ckpt_2.ckpt", whole, 2)
+    assert newest_checkpoint(tmp_path) == tmp_path / "hpc_ckpt_2.ckpt"

@@ -24,6 +24,7 @@ from sdnet_pl.cli import main
 from sdnet_pl.inference.weights import load_weights, read_weights
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.lit.module import _compiled
+from sdnet_pl.reporting.saved_config import read_config
 
 Fit = Callable[..., list[str]]
 
@@ -313,7 +314,7 @@ def test_a_folder_of_cutouts_trains_and_an_override_reaches_interpolations(
         if not a.startswith(("fit", "--data.validation"))
     ]
     assert main(["fit", "--config", str(config), *small]) == 0
-    saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    saved = read_config(tmp_path / "run" / "config.yaml")
     assert saved["data"]["foregrounds"][0]["init_args"]["path"] == f"{cutout_root}/cutouts/train"
     benchmark = yaml.safe_load((tmp_path / "run" / "benchmarks" / "cutouts.yaml").read_text())
     assert len(benchmark["pairs"]) == 9
@@ -339,11 +340,14 @@ def test_loader_processes_get_cores_of_their_own(tiny_fit: Fit, tmp_path: Path, 
 
 class TestBadInput:
     def test_unknown_key(self, capsys):
-        assert "unrecognized arguments: --data.sizee" in error_of(capsys, ["fit", "--data.sizee=3"])
+        message = error_of(capsys, ["fit", "--data.sizee=3"])
+        assert "unrecognized arguments: --data.sizee=3; did you mean --data.size? `sdnet-pl COMMAND" in message
 
     def test_unknown_key_in_a_config(self, capsys, tmp_path: Path):
         (tmp_path / "c.yaml").write_text("data: {sizee: 3}")
-        assert "sizee" in error_of(capsys, ["fit", "--config", str(tmp_path / "c.yaml")])
+        assert "'data.sizee'; did you mean data.size?" in error_of(
+            capsys, ["fit", "--config", str(tmp_path / "c.yaml")]
+        )
 
     def test_missing_config(self, capsys):
         assert "nowhere.yaml" in error_of(capsys, ["fit", "--config", "nowhere.yaml"])

@@ -1,6 +1,7 @@
 """What W&B (offline), TensorBoard and a run's directory hold, read back from what they wrote."""
 
 import csv
+import errno
 import json
 import shutil
 import struct
@@ -20,7 +21,7 @@ from sdnet_pl.data import CutoutFolder
 from sdnet_pl.inference.weights import load_weights
 from sdnet_pl.lit.card import _length, _source
 from sdnet_pl.lit.cli import _name_wandb_run
-from sdnet_pl.lit.loggers import same_size
+from sdnet_pl.lit.loggers import RunLog, same_size
 
 Fit = Callable[..., list[str]]
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -312,3 +313,22 @@ def test_tensorboard_gets_pictures_histograms_and_the_table(run: Path):
     assert found[0].histogram_value.max == pytest.approx(max(errors))
     (text,) = log.Tensors("test/benchmarks/text_summary")
     assert table(run / "metrics.csv")[0]["hash"] in text.tensor_proto.string_val[0].decode()
+
+
+def test_the_log_is_text_in_utf8_and_gains_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    log = RunLog(tmp_path, "logs", version=0)
+    for step, (name, value) in enumerate([("a", 1.0), ("a", 2.0), ("val/Łódź/mad_whole", 0.5), ("a", 3.0)]):
+        log.log_metrics({name: value}, step)
+        log.save()
+    log.save()
+    file = tmp_path / "logs" / "version_0" / "metrics.csv"
+    expected = "a,step,val/Łódź/mad_whole\n1.0,0,\n2.0,1,\n,2,0.5\n3.0,3,\n"
+    assert file.read_bytes() == expected.encode()
+
+    def full(*args: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log.log_metrics({"a": 4.0}, 4)
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*metrics\.csv'"):
+        log.save()

@@ -199,6 +199,12 @@ def test_a_resumed_run_goes_on_in_its_second_file(tmp_path):
     assert read_series([first, second]) == {"train/total": [(0, 3.0), (10, 2.0), (20, 1.0), (30, 0.5)]}
 
 
+def test_a_line_that_was_cut_off_costs_no_curve(tmp_path):
+    file = log_run(tmp_path, {0: {"train/total": 3.0}, 10: {"train/total": 2.0}})
+    file.write_text(file.read_text() + "1.5\n", "utf-8")
+    assert read_series([file]) == {"train/total": [(0, 3.0), (10, 2.0)]}
+
+
 def drawn(axis) -> dict[str, list[tuple[float, float]]]:
     return {line.get_label(): [tuple(point) for point in line.get_xydata()] for line in axis.lines}
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sdnet_pl.data.benchmarks import Benchmark, hash_of
-from sdnet_pl.data.pictures import atomic_write, read_alpha, read_rgb, write_png
+from sdnet_pl.data.files import as_file, as_text, write_text
+from sdnet_pl.data.pictures import read_alpha, read_rgb, write_png
 from sdnet_pl.errors import InputError
 
 KINDS = ("image", "alpha", "trimap")
@@ -67,7 +68,7 @@ def compose(name: str, benchmark: Benchmark, folder: Path) -> None:
         image, alpha, trimap = (item[kind].permute(1, 2, 0).numpy() for kind in KINDS)
         alpha, trimap = alpha[..., 0], trimap[..., 0]
         for kind, pixels in zip(KINDS, (image, alpha, trimap), strict=True):
-            path = folder / kind / f"{file}.png"
+            path = as_file(folder / kind / f"{file}.png")
             if not _holds(path, pixels):
                 write_png(path, np.ascontiguousarray(pixels))
         pictures[file] = {
@@ -129,7 +130,7 @@ def _require_own(folder: Path, record: Path, expected: str, files: set[str]) -> 
             )
     elif folder.exists() and (others := sorted(path.name for path in folder.iterdir())):
         raise InputError(f"{folder} holds something else already ({', '.join(others[:5])}); give an empty folder.")
-    for path in (path for kind in KINDS for path in (folder / kind).glob("*") if path.name not in files):
+    for path in (path for kind in KINDS for path in (folder / kind).glob("*") if as_text(path.name) not in files):
         if not path.name.startswith("."):
             raise InputError(f"{path} is no picture of {record.stem}; remove it, or give an empty folder.")
         if re.fullmatch(r"\.[0-9a-f]{32}\.png", path.name):
@@ -144,5 +145,4 @@ def _holds(path: Path, pixels: NDArray[np.uint8]) -> bool:
 
 
 def _write_record(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False), encoding="utf-8")
+    write_text(path, yaml.safe_dump(dict(content), allow_unicode=True, sort_keys=False))

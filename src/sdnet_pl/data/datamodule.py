@@ -67,7 +67,7 @@ class MattingDataModule(LightningDataModule):
         check: Decodes every picture before a training or scoring and names those that cannot be used; the next start
             asks for new and changed ones alone.
         workers: Loader processes; none: half the cores, at most 8.
-        seed: Seed of the samples.
+        seed: Seed of the samples; none: that of ``seed_everything``, and 0 outside of the command line.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class MattingDataModule(LightningDataModule):
         cache: bool = False,
         check: bool = True,
         workers: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         super().__init__()
         growing = {f"growing_sizes[{epoch}]": side for epoch, side in growing_sizes.items()}
@@ -108,7 +108,11 @@ class MattingDataModule(LightningDataModule):
                 raise InputError(
                     f"data.{name} is {side}; it must be a multiple of {SIZE_MULTIPLE} from 64 on: try {nearest}."
                 )
-        for name, number, least in (("batch_size", batch_size, 1), ("seed", seed, 0), ("workers", workers or 0, 0)):
+        for name, number, least in (
+            ("batch_size", batch_size, 1),
+            ("seed", seed or 0, 0),
+            ("workers", workers or 0, 0),
+        ):
             if number < least:
                 raise InputError(f"data.{name} is {number}; it must be at least {least}.")
         self.chances = {
@@ -141,7 +145,7 @@ class MattingDataModule(LightningDataModule):
         self.validation = dict(validation)
         self.test = dict(test) or self.validation
         self.predict = predict
-        self.size, self.batch_size, self.seed = size, batch_size, seed
+        self.size, self.batch_size, self.seed = size, batch_size, seed or 0
         self.growing_sizes, self.samples_per_epoch = dict(sorted(growing_sizes.items())), samples_per_epoch
         self.photos, self.person_scale, self.cache, self.check = photos, person_scale, cache, check
         self.prepare_data_per_node = False

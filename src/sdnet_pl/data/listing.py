@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from sdnet_pl.data.files import as_text
 from sdnet_pl.data.formats import picture_suffixes, reason_by_name
 from sdnet_pl.errors import InputError, InputWarning
 
@@ -144,5 +145,5 @@ def pictures_by_name(folder: str | Path) -> dict[str, Path]:
 
 
 def picture_name(file: Path, folder: str | Path) -> str:
-    """A picture's path below a folder, without suffix."""
-    return file.relative_to(folder).with_suffix("").as_posix()
+    """A picture's path below a folder, without suffix, as text."""
+    return as_text(file.relative_to(folder).with_suffix("").as_posix())

@@ -1,12 +1,9 @@
 """Picture files in and out: whatever users have becomes uint8 RGB, RGBA or alpha, and nothing is written by halves."""
 
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
-from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -24,6 +21,7 @@ from sdnet_pl.data.decoding import (
     orientation,
     unknown_white,
 )
+from sdnet_pl.data.files import atomic_write
 from sdnet_pl.data.listing import list_pictures, picture_name, pictures_by_name
 from sdnet_pl.data.metadata import Metadata, read_metadata
 from sdnet_pl.data.png import encode, text_chunks
@@ -236,32 +234,6 @@ def sha256(path: str | Path) -> str:
     """The sha256 of a file's bytes, as hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """A path to write to, in the folder of ``path``, that takes the place of ``path`` only when the block ends well.
-
-    The folder is made if it is missing. Whatever ends the block early, Ctrl-C too, leaves an older ``path`` as it was
-    and no other file behind.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     with atomic_write(Path(folder) / "table.csv") as temporary:
-        ...         _ = temporary.write_text("name,MAD")
-        ...     (Path(folder) / "table.csv").read_text()
-        'name,MAD'
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden, so that no listing takes it for a picture; not made by tempfile, whose files only their owner may read.
-    temporary = path.parent / f".{uuid4().hex}{path.suffix}"
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _color_alpha(path: str | Path | PackedPicture, found: str) -> InputError:

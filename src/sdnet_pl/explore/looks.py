@@ -65,8 +65,8 @@ def capture(model: SDNet, x: Tensor, names: Collection[str] = ()) -> MattingOutp
     modules = dict(model.named_modules())
     for name in names:
         if name not in FEATURE_NAMES and name not in modules:
-            remedy = did_you_mean(name, [*FEATURE_NAMES, *modules], "list(dict(model.named_modules())) lists them.")
-            raise InputError(f"The network has no feature and no module {name!r}; {remedy}")
+            remedy = did_you_mean(name, [*FEATURE_NAMES, *modules], "; list(dict(model.named_modules())) lists them.")
+            raise InputError(f"The network has no feature and no module {name!r}{remedy}")
     kept: dict[str, Tensor] = {}
 
     def keep(name: str, module: torch.nn.Module, inputs: Any, output: Any) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from torch import Tensor, nn
 
-from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.data.files import atomic_write, naming, to_disk
 from sdnet_pl.errors import InputError
 from sdnet_pl.nn import SDNet, fold_batch_norm
 from sdnet_pl.nn.ampa import SqueezeExcitation
@@ -114,6 +114,7 @@ def write_onnx(
     onnx.helper.set_model_props(proto, describe(model, precision) | dict(properties))
     with atomic_write(path) as temporary:
         onnx.save(proto, temporary)
+        to_disk(temporary)
         onnx.checker.check_model(temporary, full_check=True)
         # Beside the pictures a batch of sides that are not square and no multiple of 32: the sizes must be free.
         corner = pictures[0][..., : MIN_SIZE + 16, : MIN_SIZE + 48]
@@ -180,7 +181,7 @@ def quantize(proto: onnx.ModelProto, pictures: Sequence[NDArray[np.float32]]) ->
     """
     proto = onnx.shape_inference.infer_shapes(proto)
     _pool_by_convolution(proto.graph)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, naming(folder), _quiet():
         exact, quantized = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
         onnx.save(proto, exact)
         quantize_static(

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from sdnet_pl.errors import InputError
+from sdnet_pl.errors import InputError, did_you_mean
 
 FOLDER = Path(str(files("sdnet_pl"))) / "weights"
 DEFAULT = "sdnet-fast"
@@ -17,7 +17,7 @@ HELP = (
 def shipped() -> dict[str, str]:
     """The sha256 of each file of weights that ships, by name: a preset, with ``-trimap`` behind for one that takes a
     trimap."""
-    lines = (FOLDER / "SHA256SUMS").read_text().splitlines()
+    lines = (FOLDER / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     return {file.removesuffix(".safetensors"): sha256 for sha256, file in map(str.split, lines)}
 
 
@@ -32,6 +32,6 @@ def locate(weights: str | Path) -> Path:
     if not Path(weights).is_file():
         raise InputError(
             f"There are no weights {weights}; give one of {', '.join(shipped())}, or a file of your own: the best.ckpt "
-            "or last.ckpt of a run, or the .safetensors of an export."
+            f"or last.ckpt of a run, or the .safetensors of an export{did_you_mean(str(weights), shipped(), '.')}"
         )
     return Path(weights)

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from sdnet_pl.data.pictures import atomic_write
-from sdnet_pl.errors import InputError
+from sdnet_pl.data.files import write_bytes
+from sdnet_pl.errors import InputError, did_you_mean
 from sdnet_pl.inference.shipped import DEFAULT, locate, shipped
 from sdnet_pl.nn import SDNet, create_model
 
@@ -97,7 +97,9 @@ def load_pretrained(name: str = DEFAULT, trimap: bool = False) -> SDNet:
     """
     full = f"{name}-trimap" if trimap else name
     if full not in shipped():
-        raise InputError(f"No weights {full} ship; there are {', '.join(shipped())}.")
+        raise InputError(
+            f"No weights {full} ship; there are {', '.join(shipped())}{did_you_mean(full, shipped(), '.')}"
+        )
     return read_weights(full).build()
 
 
@@ -203,8 +205,7 @@ def write_weights(trained: Trained, path: Path, properties: Mapping[str, str]) -
         "training_size": str(trained.training_size),
         **properties,
     }
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata))
+    write_bytes(path, save(tensors, metadata))
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -229,7 +230,32 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
+def newest_checkpoint(run: Path) -> Path | None:
+    """The checkpoint that a stopped run goes on from: the newest that loads.
+
+    Those that are written to go on from count before the best ones.
+
+    Args:
+        run: its directory.
+    """
+    for names in (("hpc_ckpt_*.ckpt", "last*.ckpt"), ("*.ckpt",)):
+        files = {file for name in names for file in run.glob(name)}
+        for file in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
+            if _loads(file):
+                return file
+    return None
+
+
 def architecture(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Which network a checkpoint holds: ``preset``, ``trimap`` and the changed constructor arguments ``network``."""
     found = {key: checkpoint["hyper_parameters"][key] for key in ARCHITECTURE}
     return found | {"network": found["network"] or {}}
+
+
+def _loads(file: Path) -> bool:
+    try:
+        held = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception:  # damaged files make it raise nearly everything
+        return False
+    # Of weights alone no fit can go on.
+    return isinstance(held, dict) and ("state_dict" not in held or bool(held.get("optimizer_states")))

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
 from sdnet_pl.data.benchmarks import Benchmark
-from sdnet_pl.data.pictures import atomic_write, write_png
+from sdnet_pl.data.files import write_text
+from sdnet_pl.data.pictures import write_png
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.lit.loggers import log_histogram, log_pictures, log_table
 from sdnet_pl.lit.module import SDNetModule
@@ -32,6 +33,7 @@ from sdnet_pl.reporting.image_scores import (
     worst_figure,
 )
 from sdnet_pl.reporting.panels import PanelRow, panel_figure, reduced, to_array
+from sdnet_pl.reporting.saved_config import dump, resolved, saved
 from sdnet_pl.reporting.tables import Row, image_rows, score_rows, to_csv, to_markdown
 
 if sys.platform != "win32":  # where Python lacks it
@@ -39,7 +41,7 @@ if sys.platform != "win32":  # where Python lacks it
 
 
 class SaveRunConfig(SaveConfigCallback):
-    """Writes the resolved config into the run's directory, and the whole of it to every logger.
+    """Writes the config with its references into the run's directory, and its values to every logger.
 
     A second command in the same directory (a resumed fit) adds a file of its own.
 
@@ -47,22 +49,25 @@ class SaveRunConfig(SaveConfigCallback):
         parser: The command's parser.
         config: The config that runs.
         given: The config to save: without the places that belong to this run.
+        files: The config files that were given.
     """
 
-    def __init__(self, parser: LightningArgumentParser, config: Namespace, given: Namespace) -> None:
+    def __init__(
+        self, parser: LightningArgumentParser, config: Namespace, given: Namespace, files: Sequence[str]
+    ) -> None:
         super().__init__(parser, given, save_to_log_dir=False)
+        self.files = files
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        text = self.parser.dump(self.config, skip_unset=False)
+        config = saved(yaml.safe_load(self.parser.dump(self.config, skip_unset=False)), self.files)
         path = Path(trainer.default_root_dir) / "config.yaml"
         number = 1
         while path.exists():
             number += 1
             path = path.with_name(f"config-{number}.yaml")
-        with atomic_write(path) as temporary:
-            temporary.write_text(text)
+        write_text(path, dump(config))
         for logger in trainer.loggers:
-            logger.log_hyperparams(yaml.safe_load(text))
+            logger.log_hyperparams(resolved(config))
 
 
 SHOWN = 320  # pixels of a photo's longer side, about those that a panel has for it
@@ -183,8 +188,7 @@ class ErrorsOfImages(Callback):
             ranked = image_rows(name, ((named[index], found.scores[index]) for index in found.worst_first))
             log_table(trainer, f"test/{name}/per_image", ranked, [picture for _, picture in worst[name]])
         folder = Path(trainer.default_root_dir)
-        with atomic_write(folder / "images.csv") as temporary:
-            temporary.write_text(to_csv(rows))
+        write_text(folder / "images.csv", to_csv(rows))
         write_png(folder / "errors.png", to_array(histogram_figure({n: f.errors for n, f in gathered.items()})))
         write_png(folder / "worst.png", to_array(worst_figure(worst)))
 
@@ -248,8 +252,7 @@ class RunReport(Callback):
         for name, benchmark in benchmarks.items():
             files[f"benchmarks/{name}.yaml"] = yaml.safe_dump({"hash": benchmark.hash} | benchmark.description)
         for name, text in files.items():
-            with atomic_write(folder / name) as temporary:
-                temporary.write_text(text)
+            write_text(folder / name, text)
 
 
 def test_rows(module: SDNetModule) -> list[dict[str, str | float]]:

@@ -10,7 +10,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.data.files import naming, write_text
 from sdnet_pl.inference.weights import NO_LICENCE, Trained, read_weights, write_weights
 from sdnet_pl.lit.loggers import log_model
 from sdnet_pl.lit.module import SDNetModule
@@ -33,8 +33,7 @@ def leave_model(trainer: Trainer, module: SDNetModule, checkpoint: Path, rows: S
     config = max(folder.glob("config*.yaml"), key=lambda file: (len(file.name), file.name))
     trained = read_weights(checkpoint)
     card = model_card(module, trained, checkpoint.name, config.name, rows)
-    with atomic_write(folder / "README.md") as temporary:
-        temporary.write_text(card)
+    write_text(folder / "README.md", card)
     if not any(isinstance(logger, WandbLogger) for logger in trainer.loggers):
         return
     files = [checkpoint, folder / "README.md", config]
@@ -46,7 +45,7 @@ def leave_model(trainer: Trainer, module: SDNetModule, checkpoint: Path, rows: S
         "licence": trained.licence or NO_LICENCE,
         "scores": [dict(row) for row in rows],
     }
-    with TemporaryDirectory() as temporary_folder:  # W&B keeps a copy of its own
+    with TemporaryDirectory() as temporary_folder, naming(temporary_folder):  # W&B keeps a copy of its own
         if isinstance(module.model, SDNet):
             files.append(Path(temporary_folder) / "model.safetensors")
             write_weights(trained, files[-1], {"licence": trained.licence or NO_LICENCE})

@@ -3,15 +3,19 @@
 import argparse
 import os
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
 from jsonargparse import Namespace, set_parsing_settings
+from jsonargparse import Path as FilePath
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
@@ -20,6 +24,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf.errors import OmegaConfBaseException
 
 from sdnet_pl.data.datamodule import MattingDataModule
+from sdnet_pl.data.files import name_full_disk, read_text
+from sdnet_pl.data.mistyped import guess
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.weights import ARCHITECTURE, architecture, read_checkpoint, read_weights
 from sdnet_pl.lit.callbacks import (
@@ -31,18 +37,51 @@ from sdnet_pl.lit.callbacks import (
     test_rows,
 )
 from sdnet_pl.lit.card import leave_model
+from sdnet_pl.lit.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
 from sdnet_pl.lit.module import HEADLINE, SDNetModule
 from sdnet_pl.lit.predictions import PredictionWriter
+from sdnet_pl.reporting.saved_config import dump, with_references
 
 RUN_DIR_VARIABLE = "SDNET_RUN_DIR"
 WANDB_DATA_VARIABLE = "WANDB_DATA_DIR"
 
 
 class Parser(LightningArgumentParser):
-    """Says what is wrong in a sentence, where jsonargparse prints its whole usage."""
+    """Says what is wrong in a sentence, where jsonargparse prints its whole usage; keeps the references of a config.
+
+    Attributes:
+        written: Of the command line's parser: the config before its references were resolved.
+    """
+
+    written: dict[str, Any] | None = None
+
+    def dump(self, cfg: Namespace, **options: Any) -> str:
+        text: str = super().dump(cfg, **options)
+        if options.get("skip_link_targets") is False:  # jsonargparse itself, which resolves this text next
+            self.written = self.written or yaml.safe_load(text)
+        elif written := getattr(getattr(self, "parent_parser", None), "written", None):
+            with suppress(OmegaConfBaseException):  # of a part of a config, without what it refers to
+                return dump(with_references(yaml.safe_load(text), written[self.subcommand]))  # type: ignore[attr-defined]
+        return text
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise InputError(f"{' '.join(message.split())}; `sdnet-pl COMMAND --help` lists the options.") from ex
+        text = " ".join(message.split())
+        meant = guess(text, self, sys.argv[1:]).rstrip("?")
+        raise InputError(f"{text}{meant}{'?' if meant else ';'} `sdnet-pl COMMAND --help` lists the options.") from ex
+
+    def parse_args(self, *args: Any, **options: Any) -> Namespace:  # type: ignore[override]
+        try:
+            return super().parse_args(*args, **options)
+        except OmegaConfBaseException as error:
+            self.error(f"An interpolation in the config fails: {error}", error)
+
+    def parse_path(self, path: str | os.PathLike[str], *args: Any, **options: Any) -> Namespace:
+        """In UTF-8, or in UTF-16 as a shell of Windows redirects it; jsonargparse takes the system's encoding."""
+        if "://" in str(path):
+            return super().parse_path(path, *args, **options)
+        text = read_text(os.fspath(path))
+        with FilePath(path, mode="fr").relative_path_context():  # of files that this one names
+            return self.parse_string(text, os.path.basename(path), *args, **options)
 
 
 class SDNetCLI(LightningCLI):
@@ -55,7 +94,7 @@ class SDNetCLI(LightningCLI):
             default=None,
             help="Directory of everything this run writes. Default: runs/NAME/TIME, NAME being the first config's.",
         )
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
         parser.set_defaults(
             {
                 "checkpoint.monitor": HEADLINE,
@@ -103,7 +142,9 @@ class SDNetCLI(LightningCLI):
         # Run again from its saved config, a run must not write into this one's directory.
         given = config.clone()
         given.run_dir = given.trainer.default_root_dir = None
-        self.save_config_kwargs["given"] = given
+        self.save_config_kwargs |= {"given": given, "files": _config_files()}
+        if config.data.seed is None:  # one seed for everything; where nothing is seeded, samples still are
+            config.data.seed = int(config.seed_everything)
         inherited = os.environ.get(RUN_DIR_VARIABLE)
         run_dir = Path(inherited or config.run_dir or config.trainer.default_root_dir or self._new_run_dir(config))
         if self.config.subcommand == "fit" and not inherited and not config.ckpt_path:
@@ -128,7 +169,7 @@ class SDNetCLI(LightningCLI):
                     logger.init_args, run_dir, bool(config.get("ckpt_path")) and self.config.subcommand == "fit"
                 )
         csv = {"save_dir": str(run_dir), "name": "logs", "version": None, "prefix": "", "flush_logs_every_n_steps": 50}
-        csv_logger = Namespace(class_path="lightning.pytorch.loggers.CSVLogger", init_args=Namespace(csv))
+        csv_logger = Namespace(class_path="sdnet_pl.lit.loggers.RunLog", init_args=Namespace(csv))
         config.trainer.logger = [csv_logger, *loggers]
 
     def instantiate_classes(self) -> None:
@@ -145,21 +186,19 @@ class SDNetCLI(LightningCLI):
                 "--trainer.strategy ddp."
             )
         if self.config.subcommand == "fit":
-            # ModelCheckpoint(save_last=True) writes only when it writes a best one too.
-            last = ModelCheckpoint(
-                self._command().checkpoint.dirpath,
-                filename="last",
-                save_on_train_epoch_end=True,
-                enable_version_counter=False,
-            )
+            last = LastCheckpoint(self._command().checkpoint.dirpath)
             trainer.callbacks.append(last)  # type: ignore[attr-defined]
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = WholeFiles()
         return trainer
 
     def after_fit(self) -> None:
         """Scores the best checkpoint on the test benchmarks."""
         if self._command().trainer.fast_dev_run or self.trainer.interrupted:
             return
-        best = self.trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
+        # A config may have further callbacks that save; this is the one that keeps the best.
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        best = next(callback.best_model_path for callback in callbacks if isinstance(callback, BestCheckpoint))
         if best:
             # Not by ckpt_path="best": Lightning's weight averaging would then load the weights that are not averaged.
             self.model.load_state_dict(read_checkpoint(best)["state_dict"])
@@ -167,6 +206,8 @@ class SDNetCLI(LightningCLI):
             rank_zero_warn(
                 "No validation ran, so there is no best.ckpt, and the last weights are scored; lower "
                 "trainer.check_val_every_n_epoch, or train for more epochs."
+                if self._command().checkpoint.save_top_k
+                else "checkpoint.save_top_k is 0, so there is no best.ckpt, and the last weights are scored."
             )
         self.trainer.test(self.model, datamodule=self.datamodule)
         if best and self.trainer.is_global_zero:
@@ -181,10 +222,7 @@ class SDNetCLI(LightningCLI):
                 raise InputError(
                     f"Under {launcher} every process would name a directory of its own; name one: --run_dir RUN."
                 )
-        # Resolving interpolations drops the config files' names from the parsed config.
-        given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        given.add_argument("-c", "--config", action="append")
-        files = given.parse_known_args(sys.argv[1:])[0].config
+        files = _config_files()
         name = Path(files[0]).stem if files else config.model.preset
         stamp = time.strftime("%Y%m%d-%H%M%S")
         path = base = (
@@ -199,6 +237,14 @@ class SDNetCLI(LightningCLI):
     def _model_keys_given(self) -> set[str]:
         given = self.parser.parse_args(sys.argv[1:], defaults=False)
         return set(given[given.subcommand].get("model", Namespace()).keys())
+
+
+def _config_files() -> list[str]:
+    """Those of the command line: resolving interpolations drops their names from the parsed config."""
+    given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    given.add_argument("-c", "--config", action="append", default=[])
+    files: list[str] = given.parse_known_args(sys.argv[1:])[0].config
+    return files
 
 
 @rank_zero_only
@@ -269,12 +315,11 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning makes exit status 1 of Ctrl-C
             raise KeyboardInterrupt from error
         raise
-    except UnicodeDecodeError as error:
-        raise InputError("A config is not a text file; give a yaml file with --config.") from error
-    except OmegaConfBaseException as error:
-        raise InputError(f"An interpolation in the config fails: {' '.join(str(error).split())}.") from error
     except MisconfigurationException as error:
         raise InputError(f"Lightning refuses these settings: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        name_full_disk(error, [os.environ.get(RUN_DIR_VARIABLE, "."), tempfile.gettempdir(), Path.home()])
+        raise
     finally:
         sys.argv = argv
         for name, value in before.items():

@@ -1,5 +1,6 @@
 """What the loggers of a run get beside numbers, each what it can show. Call it in the process of rank zero."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -7,10 +8,37 @@ from typing import Any
 
 import numpy as np
 from lightning.pytorch import Trainer
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from sdnet_pl.data.files import naming, write_text
 from sdnet_pl.data.sources.base import Image
-from sdnet_pl.reporting.tables import Row, to_markdown
+from sdnet_pl.reporting.tables import Row, to_csv, to_markdown
+
+
+class RunLog(CSVLogger):
+    """Lightning's, whose file would be in the system's own encoding, in UTF-8: names of benchmarks may be of any text.
+
+    Its errors name the file.
+    """
+
+    @rank_zero_only
+    def save(self) -> None:
+        log, keys = self.experiment, sorted({key for row in self.experiment.metrics for key in row})
+        if not keys:
+            return
+        file, keys = Path(log.metrics_file_path), sorted({*log.metrics_keys, *keys})
+        with naming(file):
+            rows: list[Row] = []
+            if keys != log.metrics_keys:  # a new value has a new column
+                if file.exists():
+                    with file.open(newline="", encoding="utf-8") as stream:
+                        rows = [*csv.DictReader(stream)]
+                write_text(file, to_csv([{key: row.get(key, "") for key in keys} for row in [*rows, *log.metrics]]))
+            else:
+                with file.open("a", newline="", encoding="utf-8") as stream:
+                    csv.DictWriter(stream, keys, lineterminator="\n").writerows(log.metrics)
+        log.metrics, log.metrics_keys = [], keys
 
 
 def log_pictures(trainer: Trainer, key: str, pictures: Sequence[tuple[str, Image]]) -> None:

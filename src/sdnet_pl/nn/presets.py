@@ -1,6 +1,6 @@
 """The table of networks that have a name."""
 
-import inspect
+from inspect import signature
 from typing import Any
 
 from sdnet_pl.errors import InputError, did_you_mean
@@ -60,10 +60,12 @@ def create_model(preset: str = "sdnet", *, trimap: bool = False, **changes: Any)
         2028728
     """
     if preset not in PRESETS:
-        raise InputError(f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}.")
-    arguments = inspect.signature(SDNet).parameters
+        raise InputError(
+            f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}{did_you_mean(preset, PRESETS, '.')}"
+        )
+    arguments = signature(SDNet).parameters
     for name in changes:
         if name not in arguments:
-            remedy = did_you_mean(name, arguments, f"it has {', '.join(arguments)}.")
-            raise InputError(f"SDNet has no argument {name!r}; {remedy}")
+            remedy = did_you_mean(name, arguments, f"; it has {', '.join(arguments)}.")
+            raise InputError(f"SDNet has no argument {name!r}{remedy}")
     return SDNet(trimap=trimap, **PRESETS[preset] | changes)

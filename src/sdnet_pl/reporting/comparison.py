@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-from sdnet_pl.errors import InputError
+from sdnet_pl.errors import InputError, did_you_mean
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.nn import PRESETS, create_model
 from sdnet_pl.reporting.info import measure
@@ -87,7 +87,10 @@ def match(
             kept.setdefault(key, result)
         lines[index].append(_line(table, list(kept.values())))
     for folder, others in elsewhere.items():
-        reasons.setdefault(folder, f"scored on {', '.join(others)} and not on {benchmark or table.benchmarks[0]}")
+        meant = did_you_mean(benchmark, others) if benchmark else ""
+        reasons.setdefault(
+            folder, f"scored on {', '.join(others)} and not on {benchmark or table.benchmarks[0]}{meant}"
+        )
     used = {result.folder for group in lines.values() for line in group for result in line.results}
     return lines, {folder: reason for folder, reason in reasons.items() if folder not in used}
 

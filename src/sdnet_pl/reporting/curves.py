@@ -3,6 +3,7 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 
@@ -21,11 +22,12 @@ def read_series(files: Iterable[Path]) -> dict[str, list[tuple[int, float]]]:
     """(step, value) points by name. A resumed run has several files; of a step that two hold, the later file counts."""
     points: dict[str, dict[int, float]] = defaultdict(dict)
     for file in files:
-        with file.open(newline="") as lines:
+        with file.open(newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):
                 for name, value in row.items():
-                    if value and name not in ("step", "epoch"):
-                        points[name][int(row["step"])] = float(value)
+                    with suppress(TypeError, ValueError):  # a line that a full disk cut off
+                        if value and name not in ("step", "epoch"):
+                            points[name][int(row["step"])] = float(value)
     return {name: sorted(values.items()) for name, values in points.items()}
 
 

@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     import yaml
 
     from sdnet_pl.data.composed import find_composed
-    from sdnet_pl.data.pictures import atomic_write
+    from sdnet_pl.data.files import write_text
     from sdnet_pl.reporting.folder_scores import FolderScores, folder_hash
     from sdnet_pl.reporting.tables import CONSTANT, NETWORK, image_rows, score_rows, to_csv, to_markdown
 
@@ -129,8 +129,7 @@ def run(args: argparse.Namespace) -> int:
             "metrics.csv": to_csv(rows),
         }
         for name, content in written.items():
-            with atomic_write(args.output / name) as temporary:
-                temporary.write_text(content)
+            write_text(args.output / name, content)
     return 0
 
 

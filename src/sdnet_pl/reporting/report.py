@@ -53,8 +53,9 @@ def run(args: argparse.Namespace) -> int:
     if args.table == SIZES and args.runs and not args.output:
         raise InputError("Table 4 holds no scores: runs enter its plot alone, which needs -o DIR.")
 
+    from sdnet_pl.data.files import write_text
     from sdnet_pl.data.marks import mark, require_ours
-    from sdnet_pl.data.pictures import atomic_write, write_png
+    from sdnet_pl.data.pictures import write_png
     from sdnet_pl.reporting.comparison import score_table, size_table
     from sdnet_pl.reporting.panels import to_array
     from sdnet_pl.reporting.paper import read_paper
@@ -78,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
         if args.table == SIZES:
             require_ours(figure)
         for name, content in files.items():
-            with atomic_write(args.output / name) as temporary:
-                temporary.write_text(content, encoding="utf-8")
+            write_text(args.output / name, content)
         if args.table == SIZES:
             write_png(figure, to_array(tradeoff_figure(paper, lines)), texts=mark())
     return 0

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from omegaconf.errors import OmegaConfBaseException
 
 from sdnet_pl.data.listing import walk
 from sdnet_pl.errors import InputError
 from sdnet_pl.metrics import METRIC_LABELS
+from sdnet_pl.reporting.saved_config import read_config
 from sdnet_pl.reporting.tables import CONSTANT, NETWORK
 
 # What two trainings may differ in and still be one training with two seeds: where it ran and what it showed.
@@ -51,7 +53,8 @@ class Result(NamedTuple):
     def seeds(self) -> tuple[Any, Any]:
         """Seed of the network and of its samples."""
         training = self.training or {}
-        return training.get("seed_everything"), training.get("data.seed")
+        seed, samples = training.get("seed_everything"), training.get("data.seed")
+        return seed, seed if samples is None else samples
 
     @property
     def setting(self) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def find_results(places: Iterable[Path]) -> tuple[list[Result], dict[Path, str]]
             continue
         try:
             results += _read(folder)
-        except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, OmegaConfBaseException) as error:
             left[folder] = f"its config.yaml or metrics.csv cannot be read ({' '.join(str(error).split())})"
         except InputError as error:
             left[folder] = str(error)
@@ -188,7 +191,7 @@ def _averaging(config: Mapping[str, Any]) -> str | None:
 
 def _configs(folder: Path) -> list[dict[str, Any]]:
     files = sorted(folder.glob("config*.yaml"), key=lambda file: (len(file.name), file.name))
-    return [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    return [read_config(file) for file in files]
 
 
 def _evaluates(config: Mapping[str, Any]) -> bool:

@@ -80,7 +80,7 @@ def test_lists_add_up(tree, prepare, written, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "cannot be read"), (b"\n \n", "is empty"), (b"\xff\xfe", "is no text in UTF-8")]
+    ("content", "message"), [(None, "cannot be read"), (b"\n \n", "is empty"), (b"\xff\xfe\0", "is no text in UTF-8")]
 )
 def test_a_list_that_is_none_is_refused(tree, error, tmp_path, content, message):
     tree("adobe")

@@ -5,6 +5,7 @@ import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from sdnet_pl.data.files import naming
 from sdnet_pl.errors import InputError
 
 
@@ -32,17 +33,8 @@ def unpack(archive: Path, folder: Path) -> None:
     unfinished = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as packed:
-                for name in packed.namelist():
-                    # ZipFile would bend such a path and unpack it all the same.
-                    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name.replace("\\", "/")).parts:
-                        raise InputError(f"{archive} holds {name!r}, a path that leads out of it; do not use it.")
-                packed.extractall(unfinished)
-        else:
-            with tarfile.open(archive) as packed_tar:
-                packed_tar.extractall(unfinished, filter="data")
-                _require_end(packed_tar)
+        with naming(unfinished):
+            _extract(archive, unfinished)
         unfinished.rename(folder)
     # Damaged archives make the modules raise nearly everything, OSError without a number too.
     except Exception as error:
@@ -56,6 +48,20 @@ def unpack(archive: Path, folder: Path) -> None:
         ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for name in packed.namelist():
+                # ZipFile would bend such a path and unpack it all the same.
+                if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name.replace("\\", "/")).parts:
+                    raise InputError(f"{archive} holds {name!r}, a path that leads out of it; do not use it.")
+            packed.extractall(folder)
+    else:
+        with tarfile.open(archive) as packed_tar:
+            packed_tar.extractall(folder, filter="data")
+            _require_end(packed_tar)
 
 
 def _require_end(archive: tarfile.TarFile) -> None:

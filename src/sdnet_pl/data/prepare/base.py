@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
+from sdnet_pl.data.files import as_text
+from sdnet_pl.data.files import read_names as list_of_names
 from sdnet_pl.errors import InputError
 
 Kind = Literal["train", "test", "background"]
@@ -153,22 +155,13 @@ def read_names(files: Sequence[Path]) -> Names:
     """The names of split lists, one a line; none without a list.
 
     Raises:
-        InputError: a list is missing, empty or no UTF-8 text.
+        InputError: a list is missing, empty or no text.
     """
     if not files:
         return None
     names: set[str] = set()
     for file in files:
-        try:
-            lines = file.read_text("utf-8-sig").splitlines()
-        except OSError as error:
-            raise InputError(f"{file} cannot be read ({error.strerror}); give a text file to --split.") from None
-        except UnicodeDecodeError:
-            raise InputError(f"{file} is no text in UTF-8; give a list with one name a line to --split.") from None
-        found = {line.strip() for line in lines} - {""}
-        if not found:
-            raise InputError(f"{file} is empty; give a list with one name a line to --split.")
-        names |= found
+        names |= set(list_of_names(file))
     return frozenset(names)
 
 
@@ -176,8 +169,9 @@ def without_suffix(path: str) -> str:
     """A path without the suffix of a picture, its accents composed: some systems write them apart."""
     from sdnet_pl.data.formats import picture_suffixes
 
-    stem, dot, suffix = unicodedata.normalize("NFC", path).rpartition(".")
-    return stem if f"{dot}{suffix}".lower() in picture_suffixes() else unicodedata.normalize("NFC", path)
+    path = unicodedata.normalize("NFC", path)
+    stem, dot, suffix = path.rpartition(".")
+    return stem if f"{dot}{suffix}".lower() in picture_suffixes() else path
 
 
 def _select(candidates: list[Candidate], names: Names, found: Found) -> list[Candidate]:
@@ -186,7 +180,7 @@ def _select(candidates: list[Candidate], names: Names, found: Found) -> list[Can
         return candidates
     ends: dict[str, list[int]] = defaultdict(list)
     for index, (sample, _) in enumerate(candidates):
-        parts = PurePosixPath(without_suffix(next(iter(sample.sources.values())))).parts
+        parts = PurePosixPath(without_suffix(as_text(next(iter(sample.sources.values()))))).parts
         for start in range(len(parts)):
             ends["/".join(parts[start:])].append(index)
     chosen, absent = set(), []

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from sdnet_pl.data.files import naming, write_text
 from sdnet_pl.data.listing import walk
-from sdnet_pl.data.pictures import atomic_write
 from sdnet_pl.data.prepare.samples import Record, describe
 from sdnet_pl.errors import InputError
 
@@ -58,9 +58,8 @@ class Journal:
         for file in list(_files(self.destination)):
             if _UNFINISHED.fullmatch(file.name):
                 file.unlink()
-        with atomic_write(self.destination / JOURNAL) as temporary:
-            lines = [self.header, *({"sample": key, **record} for key, record in self.done.items())]
-            temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+        lines = [self.header, *({"sample": key, **record} for key, record in self.done.items())]
+        write_text(self.destination / JOURNAL, "".join(json.dumps(line) + "\n" for line in lines))
         self._stream = (self.destination / JOURNAL).open("a", encoding="utf-8")
         return self
 
@@ -88,8 +87,9 @@ class Journal:
         """Note that a sample is done; its files are in place."""
         assert self._stream
         self.done[key] = record
-        self._stream.write(json.dumps({"sample": key, **record}) + "\n")
-        self._stream.flush()
+        with naming(self.destination / JOURNAL):
+            self._stream.write(json.dumps({"sample": key, **record}) + "\n")
+            self._stream.flush()
 
     def finish(self, keys: Iterable[str], sources: Mapping[str, Any], more: Mapping[str, Any]) -> None:
         """Write the manifest and remove the journal.
@@ -103,9 +103,8 @@ class Journal:
         read = {**sources, **{name: entry for record in records for name, entry in record["sources"].items()}}
         written = {name: entry for record in records for name, entry in record["files"].items()}
         lists = {"sources": dict(sorted(read.items())), "files": dict(sorted(written.items()))}
-        with atomic_write(self.destination / MANIFEST) as temporary:
-            content = json.dumps({**self.header, **more, **lists}, indent=1, ensure_ascii=False)
-            temporary.write_text(content + "\n", "utf-8")
+        content = json.dumps({**self.header, **more, **lists}, indent=1, ensure_ascii=False)
+        write_text(self.destination / MANIFEST, content + "\n")
         (self.destination / JOURNAL).unlink()
 
 

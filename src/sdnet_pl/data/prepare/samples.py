@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -216,7 +217,10 @@ def _require_text(name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:  # as old archives leave them: the manifest could not hold it
-        raise InputError(f"{name!a} is no name in UTF-8; rename the file or its folder.") from None
+        remedy = "rename the file or its folder"
+        if sys.getfilesystemencoding() != "utf-8":  # then every name with an accent looks like that
+            remedy = "set PYTHONUTF8=1, or, where it is none, rename the file"
+        raise InputError(f"{name!a} is no name in UTF-8; {remedy}.") from None
 
 
 def _beside(picture: Path, color: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.data.files import atomic_write, naming, write_text
 from sdnet_pl.data.prepare.base import Sample
 from sdnet_pl.data.prepare.samples import Record, Unit, describe, write_sample
 from sdnet_pl.data.sources.shards import BACKGROUND, PAIR, import_litdata
@@ -52,7 +52,7 @@ def write_shard(
 
     sources: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, naming(folder):
         writer = BinaryWriter(f"{folder}/shard", chunk_size=len(unit.samples))
         count = 0
         for sample in unit.samples:
@@ -103,13 +103,12 @@ def write_index(folder: Path, shards: list[Path], kind: str) -> dict[str, Any]:
         }
         for shard in shards
     ]
-    with TemporaryDirectory() as temporary_folder:
+    with TemporaryDirectory() as temporary_folder, naming(temporary_folder):
         writer = BinaryWriter(temporary_folder, chunk_size=SHARD)
         writer.serialize({**dict.fromkeys(BACKGROUND if kind == "background" else PAIR, b""), "name": ""})
         config = writer.get_config()
     sums = "".join(describe(shard)["sha256"] for shard in shards)
     # litdata drops the index that it keeps of a set in object storage when this changes.
     stamp = hashlib.sha256(sums.encode()).hexdigest()[:16]
-    with atomic_write(folder / INDEX) as temporary:
-        temporary.write_text(json.dumps({"chunks": chunks, "config": config, "updated_at": stamp}) + "\n", "utf-8")
+    write_text(folder / INDEX, json.dumps({"chunks": chunks, "config": config, "updated_at": stamp}) + "\n")
     return describe(folder / INDEX)

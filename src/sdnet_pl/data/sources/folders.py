@@ -1,6 +1,7 @@
 """Folders of the user's own pictures as sources."""
 
 import hashlib
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sdnet_pl.data.alpha_values import require_mask
+from sdnet_pl.data.files import read_names
 from sdnet_pl.data.foreground import extend_foreground
 from sdnet_pl.data.pictures import (
     Header,
@@ -329,7 +331,7 @@ def _chosen(folder: str, names: str | Sequence[str] | None) -> list[Path]:
         return list_pictures(folder)
     if isinstance(names, str):
         return _named(folder, Path(names))
-    pictures = pictures_by_name(folder)
+    pictures, names = pictures_by_name(folder), [unicodedata.normalize("NFC", pattern) for pattern in names]
     for pattern in names:
         if not any(fnmatchcase(name, pattern) for name in pictures):
             raise InputError(f"No name of a picture in {folder} fits {pattern!r}; names are paths below it, no suffix.")
@@ -348,17 +350,13 @@ def files_by_role(files: Iterable[tuple[Path, ...]], path: str, *parts: tuple[st
 def _named(folder: str, names: Path) -> list[Path]:
     if not names.is_file():
         raise InputError(f"{names} does not exist; give a text file with a picture's name on every line.")
-    pictures = pictures_by_name(folder)
-    wanted = names.read_text().split("\n")
-    wanted = [name.strip() for name in wanted if name.strip()]
+    pictures, wanted = pictures_by_name(folder), read_names(names, errors="backslashreplace")
     unknown = [name for name in wanted if name not in pictures]
-    if unknown or not wanted:
+    if unknown:
         shown = ", ".join(unknown[:3]) + (", ..." if unknown[3:] else "")
         raise InputError(
             f"{names} names {len(unknown)} picture(s) that {folder} does not hold ({shown}); names are paths below it "
-            "without suffix, one a line. Write a list of that folder's, or take the source out of the config."
-            if unknown
-            else f"{names} is empty; write the name of a picture on every line."
+            "without suffix, one a line, in UTF-8. Write a list of that folder's, or take the source out of the config."
         )
     return [pictures[name] for name in wanted]
 

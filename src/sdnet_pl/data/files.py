@@ -1,0 +1,166 @@
+"""Files beside pictures: text is UTF-8 whatever the system's own encoding, and nothing is written by halves."""
+
+import errno
+import os
+import shutil
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from sdnet_pl.errors import InputError
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """A path to write to, in the folder of ``path``, that takes the place of ``path`` only when the block ends well.
+
+    The folder is made if it is missing. Whatever ends the block early, Ctrl-C too, leaves an older ``path`` as it was
+    and no other file behind. An ``OSError`` names ``path``.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     with atomic_write(Path(folder) / "table.csv") as temporary:
+        ...         _ = temporary.write_bytes(b"name,MAD")
+        ...     read_text(Path(folder) / "table.csv")
+        'name,MAD'
+    """
+    path = as_file(path)
+    # Hidden, so that no listing takes it for a picture; not made by tempfile, whose files only their owner may read.
+    temporary = path.parent / f".{uuid4().hex}{path.suffix}"
+    with naming(path, instead_of=temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all; when this returns it is on the disk, and a power cut leaves it there.
+
+    Raises:
+        OSError: it cannot be written; the error names ``path``.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+        to_disk(temporary)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    r"""As :func:`write_bytes`, in UTF-8 and with ``\n`` alone.
+
+    A byte of a file's name that is no UTF-8 is written as ``\udce9``: such a name must not end what took hours.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def read_text(path: str | Path, errors: str = "strict") -> str:
+    """A text that people wrote: UTF-8, or UTF-16 as some editors and shells of Windows save it, without its BOM.
+
+    Args:
+        path: the file.
+        errors: as of ``bytes.decode``, for UTF-8.
+
+    Raises:
+        InputError: it is missing, cannot be read, or is no such text.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror or error}); check the path, and give a text file."
+        ) from None
+    try:
+        encoding = _encoding(content)
+        text = content.decode(encoding, errors if encoding == "utf-8-sig" else "strict")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text in UTF-8 (its byte {error.start} is wrong); save it as UTF-8.") from None
+    if "\0" in text:
+        raise InputError(f"{path} is no text; give a text file in UTF-8.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_names(path: str | Path, errors: str = "strict") -> list[str]:
+    """The lines of a list of names, one a line, without empty ones; accents are composed as in the names of pictures.
+
+    Args:
+        path: the file.
+        errors: as of ``bytes.decode``; ``"backslashreplace"`` gives names what :func:`as_text` makes of them.
+
+    Raises:
+        InputError: as :func:`read_text`, and for an empty list.
+    """
+    lines = read_text(path, errors).split("\n")
+    names = [unicodedata.normalize("NFC", line.strip()) for line in lines if line.strip()]
+    if not names:
+        raise InputError(f"{path} is empty; give a list with one name a line.")
+    return names
+
+
+def to_disk(path: Path) -> None:
+    """Wait until the content of a file is on its disk."""
+    with open(path, "rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def as_text(name: str) -> str:
+    r"""The name of a file as text that can be shown and saved: bytes that are no UTF-8 become ``\xe9``."""
+    if os.name == "nt":
+        return name
+    try:
+        content = os.fsencode(name)
+    except UnicodeEncodeError:  # text already, of which the system's encoding lacks a character
+        content = name.encode("utf-8", "surrogateescape")
+    return content.decode("utf-8", "backslashreplace")
+
+
+def as_file(path: str | Path) -> Path:
+    """A path with names of any text, where the system's encoding lacks a character of it too: as bytes in UTF-8."""
+    return Path(*map(_file_name, Path(path).parts))
+
+
+def _file_name(name: str) -> str:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    return name
+
+
+@contextmanager
+def naming(path: str | Path, instead_of: Path | None = None) -> Iterator[None]:
+    """An ``OSError`` that names no file, as that of a full disk, or ``instead_of``, gets the name of ``path``."""
+    try:
+        yield
+    except OSError as error:
+        own = (None, instead_of, str(instead_of))
+        if error.errno is not None and error.filename in own:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        if error.filename2 in own[1:]:
+            error.filename2 = str(path)
+        raise
+
+
+def name_full_disk(error: OSError, places: Iterable[str | Path]) -> None:
+    """An ``OSError`` of a full disk that names no file gets the name of that one of the places where least is free."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) or error.filename is not None:
+        return
+    free = {}
+    for place in places:
+        with suppress(OSError):
+            free[shutil.disk_usage(place).free] = str(place)
+    if free:
+        error.filename = free[min(free)]
+
+
+def _encoding(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    # Without a BOM the first character tells, where it is of ASCII.
+    if content[1:2] == b"\0":
+        return "utf-16-le"
+    return "utf-16-be" if content[:1] == b"\0" else "utf-8-sig"

@@ -1,0 +1,162 @@
+"""Which checkpoints a run keeps under which name, and that none is ever half a file."""
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from sdnet_pl.lit.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
+
+
+class Scripted(LightningModule):
+    """Scores what it is told to, one value an epoch of one step."""
+
+    def __init__(self, scores: Sequence[float]) -> None:
+        super().__init__()
+        self.scores, self.weight = scores, torch.nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch: Tensor) -> Tensor:
+        return self.weight.sum()
+
+    def validation_step(self, batch: Tensor) -> None:
+        self.log("val/mad", self.scores[self.current_epoch])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(folder: Path | str, scores: Sequence[float], resume: str | None = None, **settings: Any) -> BestCheckpoint:
+    options: dict[str, Any] = {"monitor": "val/mad", "filename": "best", "enable_version_counter": False, **settings}
+    best = BestCheckpoint(str(folder), **options)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=len(scores),
+        callbacks=[best, LastCheckpoint(str(folder))],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.strategy.checkpoint_io = WholeFiles()
+    loader: DataLoader[Tensor] = DataLoader([torch.zeros(1)])  # type: ignore[arg-type]
+    trainer.fit(Scripted(scores), loader, loader, ckpt_path=resume)
+    return best
+
+
+def steps(folder: Path) -> dict[str, int]:
+    """The step of every checkpoint by its name."""
+    return {f.stem: torch.load(f, weights_only=True)["global_step"] for f in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("scores", "settings", "kept"),
+    [
+        ([3, 1, 2, 4], {}, {"best": 2}),
+        ([3, 1, 2, 4], {"save_top_k": 3}, {"best": 2, "step-0000001": 1, "step-0000003": 3}),
+        ([1, 2, 3, 4], {"save_top_k": 3}, {"best": 1, "step-0000002": 2, "step-0000003": 3}),
+        ([4, 3, 2, 1], {"save_top_k": 2}, {"best": 4, "step-0000003": 3}),
+        ([3, 1, 2], {"save_top_k": -1}, {"best": 2, "step-0000001": 1, "step-0000003": 3}),
+        ([1, 3, 2], {"save_top_k": 2, "mode": "max"}, {"best": 2, "step-0000003": 3}),
+        ([1, 1, 1, 0], {"save_top_k": 2}, {"best": 4, "step-0000002": 2}),
+        ([float("nan"), 2, float("nan"), 1], {"save_top_k": 3}, {"best": 4, "step-0000002": 2, "step-0000003": 3}),
+        ([3, 1, 2], {"save_top_k": 0}, {}),
+        ([3, 1, 2], {"save_top_k": -1, "filename": "{epoch}"}, {"epoch=0": 1, "epoch=1": 2, "epoch=2": 3}),
+        ([3, 1, 2], {"save_top_k": 2, "filename": "mine"}, {"mine": 2, "step-0000003": 3}),
+    ],
+)
+def test_the_best_one_has_the_name_however_many_are_kept(
+    tmp_path: Path, scores: list[float], settings: dict[str, Any], kept: dict[str, int]
+):
+    best = fit(tmp_path, scores, **settings)
+    assert steps(tmp_path) == {**kept, "last": len(scores)}
+    assert {Path(path).stem for path in best.best_k_models} == kept.keys()
+    if settings.get("filename", "best") == "best" and kept:
+        assert best.best_model_path == str(tmp_path / "best.ckpt")
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_resumed_run_knows_its_best_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool):
+    """From another working directory, or after its directory was moved."""
+    run = tmp_path / "run"
+    monkeypatch.chdir(tmp_path)
+    fit("run", [3, 1, 2], save_top_k=2)
+    if moved:
+        run = run.rename(tmp_path / "other")
+    best = fit(run, [3, 1, 2, 5, 4], str(run / "last.ckpt"), save_top_k=2)
+    assert steps(run) == {"best": 2, "step-0000003": 3, "last": 5}
+    assert best.best_model_path == str(run / "best.ckpt")
+    fit(run, [3, 1, 2, 5, 4, 0], str(run / "last.ckpt"), save_top_k=2)
+    assert steps(run) == {"best": 6, "step-0000002": 2, "last": 6}
+
+
+def test_an_older_run_goes_on_with_its_best_one(tmp_path: Path):
+    """Lightning's own callback wrote its checkpoints."""
+    fit(tmp_path, [3, 1, 2])
+    held = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    (key,) = (key for key in held["callbacks"] if "val/mad" in key)
+    assert key.startswith("ModelCheckpoint{")
+    del held["callbacks"][key]["best_step"]
+    torch.save(held, tmp_path / "last.ckpt")
+    fit(tmp_path, [3, 1, 2, 4], str(tmp_path / "last.ckpt"))
+    assert steps(tmp_path) == {"best": 2, "last": 4}
+
+
+def test_a_checkpoint_of_an_exception_is_not_the_best_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fails(self: Scripted, batch: Tensor) -> Tensor:
+        if self.global_step == 2:
+            raise ZeroDivisionError
+        return self.weight.sum()
+
+    monkeypatch.setattr(Scripted, "training_step", fails)
+    with pytest.raises(ZeroDivisionError):
+        fit(tmp_path, [1, 2, 3], save_on_exception=True)
+    assert steps(tmp_path) == {"best": 1, "last": 2, "exception-step=2": 2}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from typing import Any
+import torch
+from sdnet_pl.lit.checkpoints import WholeFiles
+
+target = Path(sys.argv[1])
+WholeFiles().save_checkpoint({"global_step": 1}, target)
+half = lambda self, content: (os.write(os.open(self, os.O_CREAT | os.O_WRONLY), bytes(content)[:100]),
+                              os.kill(os.getpid(), signal.SIGKILL))
+Path.write_bytes = half
+WholeFiles().save_checkpoint({"global_step": 2, "more": torch.zeros(1000)}, target)
+"""
+
+
+def test_a_kill_while_saving_leaves_the_checkpoint_of_before(tmp_path: Path):
+    """Whatever file system TMPDIR is on: nothing is staged there."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "nowhere")}
+    result = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "last.ckpt")], env=environment)
+    assert result.returncode < 0
+    (left,) = (file for file in tmp_path.iterdir() if file.name.startswith("."))
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 1
+    fit(tmp_path, [1])
+    assert not left.exists()  # the next fit clears it away
+    assert {file.name for file in tmp_path.iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_a_full_disk_is_named_and_costs_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    WholeFiles().save_checkpoint({"global_step": 1}, tmp_path / "last.ckpt")
+
+    def full(self: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*last\.ckpt'"):
+        WholeFiles().save_checkpoint({"global_step": 2}, tmp_path / "last.ckpt")
+    assert steps(tmp_path) == {"last": 1}
