@@ -5,6 +5,7 @@ import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -180,7 +181,7 @@ def test_cutouts_keep_what_belongs_to_the_photo_and_say_who_made_them(tmp_path, 
 
 def test_photos_are_done_side_by_side(tmp_path, photos, weights, loads, monkeypatch):
     monkeypatch.setattr(batch, "_cores", lambda: 2)
-    both, at_once = threading.Barrier(2), []
+    both, at_once = threading.Barrier(2), list[Any]()
     read = batch.read_photo
 
     def reads(path):

@@ -56,9 +56,7 @@ def images() -> list[tuple[Tensor, Tensor, Tensor]]:
 
 def every_metric() -> dict[str, Metric]:
     metrics: dict[str, Metric] = {
-        f"{shell.__name__}_{region}": shell(region=region)  # type: ignore[arg-type]
-        for shell in SHELLS
-        for region in REGIONS
+        f"{shell.__name__}_{region}": shell(region=region) for shell in SHELLS for region in REGIONS
     }
     return metrics | {"constant": ConstantMatteReference(), "benchmark": BenchmarkMetrics(full=True)}
 
@@ -135,7 +133,7 @@ def test_errors_of_the_shells() -> None:
     with pytest.raises(InputError, match="unknown region needs one"):
         SAD(region="unknown").update(pred, target)
     with pytest.raises(InputError, match="region is 'hair'"):
-        SAD(region="hair")  # type: ignore[arg-type]
+        SAD(region="hair")
     with pytest.raises(InputError, match="take one of its channels"):
         ConstantMatteReference().update(target.expand(-1, 3, -1, -1))
     with pytest.raises(InputError, match="trimap holds 1"):

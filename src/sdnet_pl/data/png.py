@@ -60,7 +60,7 @@ def encode(
         filtered[:, 0] = _UP if small else _AVERAGE
         np.subtract(band, expected, out=filtered[:, 1:])
         above = band[-1:]
-        if data := deflate.compress(filtered):
+        if data := deflate.compress(filtered.data):
             _write(stream, b"IDAT", data)
     _write(stream, b"IDAT", deflate.flush())
     _write(stream, b"IEND", b"")

@@ -60,7 +60,7 @@ def _shape(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequenc
         shapes = [x.shape[::-1] for x in args if isinstance(x, Tensor)]  # torch.broadcast_shapes is slow
         return [max(sides) for sides in zip_longest(*shapes, fillvalue=1)][::-1]
     if name in _OF_THE_FIRST:
-        return args[0].shape  # type: ignore[no-any-return]
+        return args[0].shape
     if name == "cat" and kwargs.get("dim") == 1 and args[0][0].ndim == 4:
         batch, _, height, width = args[0][0].shape
         return batch, sum(x.shape[1] for x in args[0]), height, width
