@@ -192,8 +192,8 @@ def test_a_step_of(config: Path, recipe_root: Path, tmp_path: Path, monkeypatch:
         before = [weights, config.with_stem(config.stem.removesuffix("-trimap"))]
         arguments = [*(f"--config={path}" for path in before), *arguments]
         arguments += ["--model.compile=false", "--trainer.strategy=auto", "--trainer.devices=1"]
-        settings = yaml.safe_load(before[-1].read_text())["model"]
-        for key in {"weights", "first_pass"} & yaml.safe_load(config.read_text())["model"].keys():
+        settings = yaml.safe_load(before[-1].read_text()).get("model", {})
+        for key in {"weights", "first_pass"} & yaml.safe_load(config.read_text()).get("model", {}).keys():
             arguments.append(f"--model.{key}={untrained(tmp_path, settings['preset'], settings.get('network') or {})}")
     assert main(["fit", *arguments, *small, *limits, "--trainer.accelerator=cpu"]) == 0
     assert (tmp_path / "run" / "metrics.md").is_file()
