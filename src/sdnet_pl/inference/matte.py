@@ -81,25 +81,24 @@ def run(args: argparse.Namespace) -> int:
     if jobs[0].target != STREAM:
         _make_folder(args.output if len(jobs) > 1 else jobs[0].target.parent)
 
-    from sdnet_pl.inference.batch import cut_out_all
+    from sdnet_pl.inference.batch import cut_out_all, one_thread_each
+    from sdnet_pl.inference.weights import load_weights
 
     done: list[Done] = []
-    if left:
-        from sdnet_pl.inference.weights import load_weights
-
-        model, trained_size = load_weights(args.weights)
-        if getattr(model, "trimap", False):
-            raise InputError(
-                f"{args.weights} holds a network that needs a trimap beside each photo; give one trained without "
-                f"trimaps, such as {DEFAULT}."
-            )
-        predictor = MattePredictor(model, args.size or trained_size, str(device))
-        try:
-            cut_out_all(left, predictor, options, done)
-        finally:
-            for outcome in done:
-                if outcome.error:
-                    print(outcome.error, file=sys.stderr)
+    try:
+        if left:
+            with one_thread_each():
+                model, trained_size = load_weights(args.weights)
+                if getattr(model, "trimap", False):
+                    raise InputError(
+                        f"{args.weights} holds a network that needs a trimap beside each photo; give one trained "
+                        f"without trimaps, such as {DEFAULT}."
+                    )
+                cut_out_all(left, MattePredictor(model, args.size or trained_size, str(device)), options, done)
+    finally:
+        for outcome in done:
+            if outcome.error:
+                print(outcome.error, file=sys.stderr)
     _summarise(len(jobs) - len(left), done, args.output)
     return 1 if any(outcome.error for outcome in done) else 0
 
