@@ -186,7 +186,7 @@ def test_the_card_tells_what_was_trained(run: Path):
 
 
 def test_the_card_calls_data_by_their_folders_names(cutout_root: Path):
-    cutouts = CutoutFolder(str(cutout_root / "cutouts" / "train"), repeat=2)
+    cutouts = CutoutFolder(str(cutout_root / "cutouts" / "train"), weight=2.0)
     assert _source(cutouts, str(cutout_root)) == _source(cutouts, None) == "CutoutFolder: cutouts/train"
     assert _source(cutouts, str(cutout_root / "cutouts")) == "CutoutFolder: train"
     assert _length(cutouts) == "6"  # however often an epoch visits them

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
+from sdnet_pl.data.files import as_file
 from sdnet_pl.data.marks import job_of, mark, require_ours, was_made_of
 from sdnet_pl.data.pictures import sha256, write_png
 from sdnet_pl.errors import InputError
@@ -81,7 +82,7 @@ class PredictionWriter(BasePredictionWriter):
             print(f"sdnet-pl: {self.kept} predictions of the same photos were there already", file=sys.stderr)
 
     def _target(self, name: str) -> Path:
-        return self.folder / f"{name}.png"
+        return as_file(self.folder / f"{name}.png")
 
     def _job(self, name: str) -> str:
         return job_of(sha256(self.photos[name]), self._weights, self.module.prediction_size)

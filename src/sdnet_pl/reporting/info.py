@@ -2,6 +2,7 @@
 
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -58,11 +59,12 @@ def measure(preset: str, trimap: bool = False) -> dict[str, str | float]:
     from sdnet_pl.nn import create_model
 
     model = create_model(preset, trimap=trimap).eval()
+    state = BytesIO()
+    torch.save(model.state_dict(), state)
     with TemporaryDirectory() as folder:
-        state, shipped = Path(folder) / "state_dict.pt", Path(folder) / "weights.safetensors"
-        torch.save(model.state_dict(), state)
-        write_weights(Trained(preset, trimap, {}, SIDE, model.state_dict(), state), shipped, {})
-        sizes = [file.stat().st_size / 2**20 for file in (state, shipped)]
+        file = Path(folder) / "weights.safetensors"
+        write_weights(Trained(preset, trimap, {}, SIDE, model.state_dict(), file), file, {})
+        sizes = [size / 2**20 for size in (state.tell(), file.stat().st_size)]
     return {
         "network": preset,
         "trimap": "✓" if trimap else "",
