@@ -217,6 +217,10 @@ def test_what_a_config_says_elsewhere_reaches_its_data(config: Path, benchmark: 
     assert (found.seed, benchmark.seed) == (5, 0)
 
 
+def test_without_a_config_there_is_the_built_in_benchmark():
+    assert len(find_benchmark("procedural", [])) == 32
+
+
 def test_names_fit_every_file_system(benchmark: CompositeBenchmark, monkeypatch: pytest.MonkeyPatch):
     names = ["a/b: c*.x over ?", "e\u0301" * 300, "", *"xyz"]
     monkeypatch.setattr(CompositeBenchmark, "name", lambda self, index: names[index])

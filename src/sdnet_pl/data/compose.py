@@ -83,7 +83,7 @@ def find_benchmark(name: str, configs: Sequence[Path], root: str | None = None) 
 
     Args:
         name: its key in ``data.test`` or ``data.validation``.
-        configs: yaml files; what they say of anything but ``data`` does not count.
+        configs: yaml files; of anything but ``data`` counts what ``data`` refers to.
         root: in place of their ``data.root``.
 
     Raises:
@@ -109,7 +109,7 @@ def find_benchmark(name: str, configs: Sequence[Path], root: str | None = None) 
     except (AttributeError, yaml.YAMLError) as error:
         raise InputError(f"A config is no yaml file of settings ({' '.join(str(error).split())}).") from error
     try:
-        whole = OmegaConf.merge(*texts)
+        whole = OmegaConf.merge({}, *texts)
 
         def from_elsewhere(match: re.Match[str]) -> str:
             value = OmegaConf.select(whole, match[1])
