@@ -293,6 +293,24 @@ def test_what_has_no_place_is_listed(make: Make, tmp_path: Path, capsys):
         assert part in reasons[name]
 
 
+def test_a_run_counts_when_it_was_resumed(make: Make, tmp_path: Path, capsys):
+    run = make("best")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["model"] |= {"network": {}}  # as a checkpoint says it, for the file's null
+    (run / "config-2.yaml").write_text(yaml.safe_dump(config | {"ckpt_path": "last.ckpt"}))
+    assert measured(report(capsys, 3, tmp_path / "runs")[0]) == {"Ours": "10.00"}
+
+
+def test_runs_that_were_moved_together_find_one_another(make: Make, tmp_path: Path, capsys):
+    """A `test` names the checkpoint that it scored by its whole path, wherever that was."""
+    make("best").joinpath("metrics.csv").rename(tmp_path / "runs" / "best" / "other.csv")
+    (tmp_path / "runs" / "best" / "best.ckpt").touch()
+    tested = make("tested") / "config.yaml"
+    scored = {"verbose": True, "ckpt_path": "/before/they/moved/runs/best/best.ckpt"}
+    tested.write_text(yaml.safe_dump(yaml.safe_load(tested.read_text()) | scored))
+    assert measured(report(capsys, 3, tmp_path / "runs")[0]) == {"Ours": "10.00"}
+
+
 def test_the_one_reason_is_told_of_a_run_with_several_benchmarks(make: Make, tmp_path: Path, capsys):
     """Not that its other scores are on other benchmarks."""
     for name, settings in (("dense", {"distillation": "dense"}), ("best", {})):

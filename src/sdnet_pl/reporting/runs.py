@@ -148,14 +148,14 @@ def _training(folder: Path) -> tuple[dict[str, Any], Path]:
         weights = str(configs[-1].get("ckpt_path") or configs[-1]["model"].get("weights"))
         if not weights.endswith(".ckpt"):
             raise InputError(f"it scored {weights}, which does not say how it was trained")
-        origin = Path(weights).parent
+        origin = _run_of(Path(weights), folder)
         fits = [config for config in _configs(origin) if not _evaluates(config)]
         if not fits:
             raise InputError(
                 f"it scored {weights}, and there is no config.yaml of a training beside that (seen from {Path.cwd()})"
             )
     for config in fits[:-1]:
-        if config["model"] != fits[-1]["model"]:
+        if _arguments(config) != _arguments(fits[-1]):
             raise InputError("it was resumed with other settings of the model")
     config = fits[-1]
     missing = [key for key in MODEL_KEYS if key not in config["model"]]
@@ -173,6 +173,28 @@ def _training(folder: Path) -> tuple[dict[str, Any], Path]:
         "data.photo": rest.get("data.photo") if rest.get("data.photos") else 0.0,
     }
     return rest | model | derived, origin
+
+
+def _arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the model: a checkpoint that is gone on from says of a preset's own network that nothing is changed."""
+    return {**config["model"], "network": config["model"].get("network") or {}}
+
+
+def _run_of(checkpoint: Path, folder: Path) -> Path:
+    """The directory of a checkpoint, also where it was moved together with what lies around it.
+
+    Args:
+        checkpoint: Where it was.
+        folder: What was scored with it, as it lies now.
+    """
+    if checkpoint.exists():
+        return checkpoint.parent
+    parts = checkpoint.parts
+    for start in range(1, len(parts) - 1):  # the longest way first
+        for above in folder.resolve().parents:
+            if (moved := above.joinpath(*parts[start:])).exists():
+                return moved.parent
+    return checkpoint.parent
 
 
 def _samples_a_step(config: Mapping[str, Any]) -> Any:
