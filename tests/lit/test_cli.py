@@ -21,6 +21,7 @@ from lightning.pytorch import Trainer
 from PIL import Image
 
 from sdnet_pl.cli import main
+from sdnet_pl.data import CompositeBenchmark, ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.inference.weights import load_weights, read_weights
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.lit.module import _compiled
@@ -141,12 +142,35 @@ def test_resuming_is_as_if_it_had_never_stopped(tiny_fit: Fit, tmp_path: Path, m
     assert max(steps[1]) == 12
 
 
-def test_the_last_checkpoint_is_that_of_the_last_epoch_whatever_it_scored(tiny_fit: Fit, tmp_path: Path):
-    worse_and_worse = ["--checkpoint.monitor=step", "--trainer.max_epochs=3", "--trainer.check_val_every_n_epoch=2"]
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        (["--trainer.check_val_every_n_epoch=2"], {"best": 8, "last": 12}),
+        (["--checkpoint.save_top_k=2"], {"best": 4, "step-0000008": 8, "last": 12}),
+    ],
+)
+def test_the_last_checkpoint_is_that_of_the_last_epoch_whatever_it_scored(
+    tiny_fit: Fit, tmp_path: Path, more: list[str], kept: dict[str, int]
+):
+    worse_and_worse = ["--checkpoint.monitor=step", "--trainer.max_epochs=3", *more]
     assert main(tiny_fit(tmp_path, *worse_and_worse)) == 0
-    steps = {name: torch.load(tmp_path / f"{name}.ckpt", weights_only=True)["global_step"] for name in ("best", "last")}
-    assert steps == {"best": 8, "last": 12}
-    assert {path.name for path in tmp_path.glob("*.ckpt")} == {"best.ckpt", "last.ckpt"}
+    held = {path.stem: torch.load(path, weights_only=True) for path in tmp_path.glob("*.ckpt")}
+    assert {name: checkpoint["global_step"] for name, checkpoint in held.items()} == kept
+    # The scores and the card are those of the best one.
+    pictures = CompositeBenchmark(ProceduralPortraits(3, 64, seed=1), ProceduralBackgrounds(3, 64, seed=1))
+    errors = {}
+    for name in ("best", "last"):
+        network = load_weights(tmp_path / f"{name}.ckpt")[0]
+        with torch.inference_mode():
+            differences = [
+                network(p["image"][None] / 255) - p["alpha"] / 255 for p in map(pictures.__getitem__, range(3))
+            ]
+        errors[name] = 1000 * float(torch.stack(differences).abs().mean())
+    row = next(csv.DictReader((tmp_path / "metrics.csv").open()))
+    # Metrics take alphas in 8 bits.
+    assert float(row["MAD×1000 (whole image)"]) == pytest.approx(errors["best"], abs=1)
+    assert abs(errors["best"] - errors["last"]) > 2
+    assert "Of `best.ckpt`" in (tmp_path / "README.md").read_text()
 
 
 def test_a_step_without_a_finite_gradient_is_skipped_and_counted(

@@ -3,18 +3,20 @@
 import csv
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from jsonargparse import Namespace
 
 from sdnet_pl.cli import main
 from sdnet_pl.data import MattingDataModule
 from sdnet_pl.data.compose import find_benchmark
 from sdnet_pl.data.pictures import write_png
-from sdnet_pl.lit.cli import SDNetCLI
+from sdnet_pl.lit.cli import SDNetCLI, _warn_of_an_idle_root
 from sdnet_pl.reporting.saved_config import read_config
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -80,6 +82,22 @@ def test_a_printed_config_keeps_its_references(capsys: pytest.CaptureFixture[str
     assert printed["data"]["root"] == "${oc.env:SDNET_DATA,data}"
     assert printed["data"]["foregrounds"][0]["init_args"]["path"] == "${data.root}/adobe/train"
     assert printed["data"]["test"]["p3m-500-p"]["init_args"]["path"] == "${data.root}/p3m10k/test/P3M-500-P"
+
+
+def test_a_root_that_reaches_nothing_is_no_silent_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As with the configs that older versions saved, in which every folder is named in full."""
+    sources = {"foregrounds": [Namespace(class_path="x", init_args=Namespace(path="/old/cutouts"))], "root": "/other"}
+    monkeypatch.setattr("sys.argv", ["sdnet-pl", "fit", "--data.root=/other"])
+    with pytest.warns(
+        UserWarning, match=r"--data.root /other reaches nothing: .* such as /old/cutouts; write \$\{data"
+    ):
+        _warn_of_an_idle_root(Namespace(sources))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _warn_of_an_idle_root(Namespace(sources | {"root": "/old"}))
+        _warn_of_an_idle_root(Namespace(root="/other", foregrounds=[]))
+        monkeypatch.setattr("sys.argv", ["sdnet-pl", "fit"])
+        _warn_of_an_idle_root(Namespace(sources))
 
 
 def test_one_seed_changes_the_samples_too(

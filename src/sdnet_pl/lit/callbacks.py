@@ -4,6 +4,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ class SaveRunConfig(SaveConfigCallback):
         while path.exists():
             number += 1
             path = path.with_name(f"config-{number}.yaml")
-        write_text(path, dump(config))
+        versions = ", ".join(f"{name} {version(name)}" for name in ("sdnet_pl", "lightning", "torch"))
+        write_text(path, f"# {versions}\n{dump(config)}")
         for logger in trainer.loggers:
             logger.log_hyperparams(resolved(config))
 

@@ -135,7 +135,8 @@ class SDNetCLI(LightningCLI):
                     f"{path} holds a network with {key} {value!r}, and {key} {asked!r} was asked for; pass "
                     f"--model.{key}={value} or another checkpoint."
                 )
-            config.model[key] = value
+            if asked != value:
+                config.model[key] = value
 
     def before_instantiate_classes(self) -> None:
         config = self._command()
@@ -143,6 +144,7 @@ class SDNetCLI(LightningCLI):
         given = config.clone()
         given.run_dir = given.trainer.default_root_dir = None
         self.save_config_kwargs |= {"given": given, "files": _config_files()}
+        _warn_of_an_idle_root(config.data)
         if config.data.seed is None:  # one seed for everything; where nothing is seeded, samples still are
             config.data.seed = int(config.seed_everything)
         inherited = os.environ.get(RUN_DIR_VARIABLE)
@@ -237,6 +239,31 @@ class SDNetCLI(LightningCLI):
     def _model_keys_given(self) -> set[str]:
         given = self.parser.parse_args(sys.argv[1:], defaults=False)
         return set(given[given.subcommand].get("model", Namespace()).keys())
+
+
+def _warn_of_an_idle_root(data: Namespace) -> None:
+    """Says that ``--data.root`` changes nothing, as with the configs that older versions saved: it would be taken for
+    where the pictures are from."""
+    if not any(argument.partition("=")[0] == "--data.root" for argument in sys.argv):
+        return
+    found: list[str] = []
+
+    def collect(value: Any, key: str = "") -> None:
+        if isinstance(value, Namespace | dict):
+            for name, part in value.items():
+                collect(part, name)
+        elif isinstance(value, list):
+            for part in value:
+                collect(part)
+        elif isinstance(value, str) and key.rpartition(".")[2] == "path":
+            found.append(value)
+
+    collect(data)
+    if found and not any(path.startswith(str(data.root)) for path in found):
+        rank_zero_warn(
+            f"--data.root {data.root} reaches nothing: the config names its folders in full, such as {found[0]}; write "
+            "${data.root} there in place of the folder that has moved."
+        )
 
 
 def _config_files() -> list[str]:
