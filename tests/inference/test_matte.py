@@ -180,7 +180,7 @@ def test_cutouts_keep_what_belongs_to_the_photo_and_say_who_made_them(tmp_path, 
 
 
 def test_photos_are_done_side_by_side(tmp_path, photos, weights, loads, monkeypatch):
-    monkeypatch.setattr(batch, "_cores", lambda: 2)
+    monkeypatch.setattr(batch, "usable_cores", lambda: 2)
     both, at_once = threading.Barrier(2), list[Any]()
     read = batch.read_photo
 

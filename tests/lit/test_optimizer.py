@@ -1,6 +1,7 @@
 """Muon: what its steps are, that it learns, and that it resumes as if it had not stopped."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -39,6 +40,18 @@ def network() -> nn.Sequential:
     ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def quiet_trainer(**length: Any) -> Trainer:
+    return Trainer(
+        **length,
+        accelerator="cpu",
+        logger=False,
+        limit_val_batches=0,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
 def steps(model: nn.Module, optimizer: torch.optim.Optimizer, count: int, seed: int) -> float:
     generator = torch.Generator().manual_seed(seed)
     for _ in range(count):
@@ -69,15 +82,7 @@ def test_the_gates_of_ampa_get_adam():
     """With Muon every weight of SE became 0 or 1 for every picture: 419 of 480 channels were shut for good."""
     module = SDNetModule("sdnet-tiny", optimizer="muon")
     data = MattingDataModule(size=64, batch_size=2, samples_per_epoch=2, workers=0)
-    trainer = Trainer(
-        max_steps=1,
-        accelerator="cpu",
-        logger=False,
-        limit_val_batches=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = quiet_trainer(max_steps=1)
     trainer.fit(module, data)
     adam, muon = ({id(p) for p in group["params"]} for group in trainer.optimizers[0].param_groups)
     for ampa in module.model.ampa.values():
@@ -124,15 +129,7 @@ def test_a_cooldown_is_constant_and_then_linear_to_zero():
     module = SDNetModule("sdnet-tiny", schedule="cooldown", lr=1e-3, warmup_steps=1)
     data = MattingDataModule(size=64, batch_size=2, samples_per_epoch=40, workers=0)
     rates: list[float] = []
-    trainer = Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        logger=False,
-        limit_val_batches=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = quiet_trainer(max_epochs=1)
     module.training_step = lambda *_: rates.append(trainer.optimizers[0].param_groups[0]["lr"])  # type: ignore
     trainer.fit(module, data)
     assert rates == pytest.approx([5e-4, *[1e-3] * 16, 7.5e-4, 5e-4, 2.5e-4])

@@ -32,12 +32,18 @@ def job_of(photo: str, *options: object) -> str:
 
 def is_ours(png: Path) -> bool:
     """Whether a file is a PNG that this package wrote."""
-    return png.is_file() and read_texts(png).get(_MAKER, "").partition(" ")[0] == SOFTWARE
+    return bool(_own_texts(png))
 
 
 def was_made_of(png: Path, job: str) -> bool:
     """Whether a file is a PNG that this package wrote for a job of :func:`job_of`."""
-    return is_ours(png) and read_texts(png).get(_JOB) == job
+    return _own_texts(png).get(_JOB) == job
+
+
+def _own_texts(png: Path) -> dict[str, str]:
+    """What a PNG of this package says of itself; of any other file nothing."""
+    texts = dict(read_texts(png)) if png.is_file() else {}
+    return texts if texts.get(_MAKER, "").partition(" ")[0] == SOFTWARE else {}
 
 
 def require_ours(png: Path) -> None:

@@ -194,8 +194,8 @@ class CompositionDataset(Dataset[dict[str, Any]]):
 
     def _foreground(self, number: int, round_: int, rng: np.random.Generator, known: Image) -> Foreground:
         """A person at the training size; ``known`` becomes 0 where the estimated edge is not to be taught."""
-        source, _ = _locate(self.foregrounds, number)
-        loaded = self._load(self.foregrounds, number, round_)
+        source, index = _locate(self.foregrounds, number)
+        loaded = self._load(source, index, round_)
         foreground = self.augmentation.augment_foreground(loaded, _draw_seed(rng))
         if source.estimated_edge and rng.random() < 0.5:
             known[(foreground.alpha > 0) & (foreground.alpha < 255)] = 0
@@ -203,15 +203,16 @@ class CompositionDataset(Dataset[dict[str, Any]]):
 
     def _background(self, round_: int, rng: np.random.Generator) -> Image:
         number = int(rng.integers(sum(map(len, self.backgrounds))))
-        return self.augmentation.augment_background(self._load(self.backgrounds, number, round_), _draw_seed(rng))
+        loaded = self._load(*_locate(self.backgrounds, number), round_)
+        return self.augmentation.augment_background(loaded, _draw_seed(rng))
 
     def _photo(self, round_: int, rng: np.random.Generator) -> LabelledPhoto:
         number = int(rng.integers(sum(map(len, self.photos))))
-        return self.augmentation.augment_photo(self._load(self.photos, number, round_), _draw_seed(rng))
+        loaded = self._load(*_locate(self.photos, number), round_)
+        return self.augmentation.augment_photo(loaded, _draw_seed(rng))
 
-    def _load(self, sources: Sequence[Any], number: int, round_: int) -> Any:
+    def _load(self, source: Any, index: int, round_: int) -> Any:
         # Folders start again after their last picture; endless sources draw somebody new in every round.
-        source, index = _locate(sources, number)
         loaded, lost = load_or_next(partial(self._read, source), index + round_ * len(source), source.pictures)
         self._lost += lost
         return loaded

@@ -1,6 +1,5 @@
 """Cut-outs of many photos: each is read, matted and written by one thread, as many at a time as there are cores."""
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -12,10 +11,11 @@ import cv2
 import torch
 from tqdm import tqdm
 
+from sdnet_pl.data.check import usable_cores
 from sdnet_pl.data.marks import job_of, mark
 from sdnet_pl.data.pictures import PackedPicture, encode_png, read_photo, sha256, write_png
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.jobs import STREAM, Job
+from sdnet_pl.inference.jobs import STREAM, Job, unwritable
 from sdnet_pl.inference.predictor import MattePredictor, shows_nobody
 
 MOST_THREADS = 4
@@ -53,7 +53,7 @@ def cut_out_all(jobs: Sequence[Job], predictor: MattePredictor, options: Sequenc
     Raises:
         InputError: a cut-out cannot be written.
     """
-    threads = min(len(jobs), MOST_THREADS, _cores())
+    threads = min(len(jobs), MOST_THREADS, usable_cores())
     if threads == 1:
         for job in tqdm(jobs, desc="Matting", unit="photo", disable=len(jobs) == 1):
             done.append(_cut_out(job, predictor, options))
@@ -90,9 +90,7 @@ def _cut_out(job: Job, predictor: MattePredictor, options: Sequence[object]) -> 
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise InputError(
-                f"{job.target} cannot be written ({error.strerror or error}); free space there, or give another folder."
-            ) from error
+            raise unwritable(job.target, error) from error
     return Done(job, nobody)
 
 
@@ -111,7 +109,3 @@ def one_thread_each() -> Iterator[None]:
     finally:
         torch.set_num_threads(of_torch)
         cv2.setNumThreads(of_opencv)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -129,5 +129,12 @@ def _below(photo: Path, output: Path) -> list[tuple[Path, Path]]:
     return [(file, file.relative_to(photo)) for file in found]
 
 
+def unwritable(path: Path, error: OSError) -> InputError:
+    """What to say of a file or folder that cannot be written."""
+    return InputError(
+        f"{path} cannot be written ({error.strerror or error}); free space there, or give another folder."
+    )
+
+
 def _missing(photo: Path) -> InputError:
     return InputError(f"{photo} does not exist; give photos, or folders that hold photos.")

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.jobs import STREAM, leave_out_done, plan
+from sdnet_pl.inference.jobs import STREAM, leave_out_done, plan, unwritable
 from sdnet_pl.inference.shipped import DEFAULT, HELP, locate
 
 if TYPE_CHECKING:
     from sdnet_pl.inference.batch import Done
-
-SHOWN = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,8 +111,9 @@ def _summarise(kept: int, done: "list[Done]", output: Path) -> None:
     if kept:
         parts.append(f"{kept} of the same photos were there already")
     if nobody:
-        more = f" and {len(nobody) - SHOWN} more" if nobody[SHOWN:] else ""
-        parts.append(f"nobody found in {', '.join(nobody[:SHOWN])}{more}")
+        from sdnet_pl.inference.predictor import nobody_found
+
+        parts.append(nobody_found(nobody))
     if parts:
         print(f"sdnet-pl: {'; '.join(parts)}", file=sys.stderr)
 
@@ -123,6 +122,4 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"{folder} cannot be written ({error.strerror or error}); free space there, or give another folder."
-        ) from error
+        raise unwritable(folder, error) from error

@@ -1,6 +1,7 @@
 """From a photo of any size to its alpha and its cut-out."""
 
 import logging
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from sdnet_pl.nn.sdnet import MIN_SIZE
 
 SPECKS = 0.0002
 """Part of a photo below which what is found in it is nobody: a person of a fortieth of its height."""
+
+SHOWN = 20
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +79,12 @@ class MattePredictor:
 def shows_nobody(alpha: NDArray[np.uint8]) -> bool:
     """Whether an alpha, uint8 ``[H, W]``, is empty but for specks that are too small for a person."""
     return cv2.countNonZero(cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]) < SPECKS * alpha.size
+
+
+def nobody_found(photos: Sequence[str]) -> str:
+    """What to say of photos without people: their names, up to twenty."""
+    more = f" and {len(photos) - SHOWN} more" if photos[SHOWN:] else ""
+    return f"nobody found in {', '.join(photos[:SHOWN])}{more}"
 
 
 def scale_down(image: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:

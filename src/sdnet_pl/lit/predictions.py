@@ -15,10 +15,8 @@ from sdnet_pl.data.files import as_file
 from sdnet_pl.data.marks import job_of, mark, require_ours, was_made_of
 from sdnet_pl.data.pictures import sha256, write_png
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.predictor import shows_nobody
+from sdnet_pl.inference.predictor import nobody_found, shows_nobody
 from sdnet_pl.lit.module import SDNetModule
-
-SHOWN = 20
 
 
 class PredictionWriter(BasePredictionWriter):
@@ -74,8 +72,7 @@ class PredictionWriter(BasePredictionWriter):
                 print(reason, file=sys.stderr)
             nobody = list(dict.fromkeys(self.nobody))  # a process may get another's photo to keep step
             if nobody:
-                more = f" and {len(nobody) - SHOWN} more" if nobody[SHOWN:] else ""
-                print(f"sdnet-pl: nobody found in {', '.join(nobody[:SHOWN])}{more}", file=sys.stderr)
+                print(f"sdnet-pl: {nobody_found(nobody)}", file=sys.stderr)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if self.kept and trainer.is_global_zero:  # here, since a run with nothing left to do has no end

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -39,8 +39,31 @@ from sdnet_pl.data.sources.base import (
 from sdnet_pl.data.trimap import banded_trimap
 from sdnet_pl.errors import InputError
 
+Files = TypeVar("Files")
 
-class CutoutFolder(ForegroundSource):
+
+class _Weighted(Generic[Files]):
+    """What a round draws from a folder whose pictures have a weight, how often a round visits each.
+
+    Raises:
+        InputError: the weight is not above 0.
+    """
+
+    def __init__(self, path: str, files: list[Files], weight: float) -> None:
+        if not weight > 0:
+            raise InputError(f"The weight of {path} is {weight}; it is how often a round visits each picture, above 0.")
+        self.path, self.files = path, files
+        self.length = max(1, round(len(files) * weight))
+
+    def __len__(self) -> int:
+        return self.length
+
+    @property
+    def pictures(self) -> int:
+        return len(self.files)
+
+
+class CutoutFolder(_Weighted[Path], ForegroundSource):
     """Cut-outs with an alpha channel (PNG, WebP, TIFF, ...) in a folder and its sub-folders.
 
     Args:
@@ -60,17 +83,9 @@ class CutoutFolder(ForegroundSource):
     def __init__(
         self, path: str, names: str | Sequence[str] | None = None, weight: float = 1.0, estimated_edge: bool = False
     ) -> None:
-        self.path, self.estimated_edge = path, estimated_edge
-        self.files = _chosen(path, names)
-        self.length = weighted_length(len(self.files), weight, path)
+        super().__init__(path, _chosen(path, names), weight)
+        self.estimated_edge = estimated_edge
         _raise_all(path, [_problem(require_alpha, file, header.has_alpha) for file, header in _headers(self.files)])
-
-    def __len__(self) -> int:
-        return self.length
-
-    @property
-    def pictures(self) -> int:
-        return len(self.files)
 
     def load(self, index: int) -> Foreground:
         color, alpha = read_rgba(self.files[index % len(self.files)])
@@ -126,7 +141,7 @@ class PairFolder(ForegroundSource):
         return files_by_role(self.files, self.path, ("fg", "picture"), ("alpha", "alpha"))
 
 
-class BackgroundFolder(BackgroundSource):
+class BackgroundFolder(_Weighted[Path], BackgroundSource):
     """Pictures without people in a folder and its sub-folders, in any picture format.
 
     Args:
@@ -140,16 +155,7 @@ class BackgroundFolder(BackgroundSource):
     """
 
     def __init__(self, path: str, names: str | Sequence[str] | None = None, weight: float = 1.0) -> None:
-        self.path = path
-        self.files = _chosen(path, names)
-        self.length = weighted_length(len(self.files), weight, path)
-
-    def __len__(self) -> int:
-        return self.length
-
-    @property
-    def pictures(self) -> int:
-        return len(self.files)
+        super().__init__(path, _chosen(path, names), weight)
 
     def load(self, index: int) -> Image:
         return read_rgb(self.files[index % len(self.files)])
@@ -164,7 +170,7 @@ class BackgroundFolder(BackgroundSource):
         return [PictureFile(file, "picture", self.path) for file in self.files]
 
 
-class MaskFolder(PhotoSource):
+class MaskFolder(_Weighted[tuple[Path, Path]], PhotoSource):
     """Photos in ``image/`` and binary masks of their people in ``mask/``: two files of one name.
 
     Such masks show where people are and err at the edge, so that training on the edge would teach a network to cut
@@ -182,16 +188,8 @@ class MaskFolder(PhotoSource):
     def __init__(self, path: str, band: float = 0.01, weight: float = 1.0) -> None:
         if not 0 <= band < 0.5:
             raise InputError(f"band is {band}; it is a share of the photo's longer side, from 0 to below 0.5.")
-        self.path, self.band = path, band
-        self.files = paired_files(Path(path), "image", "mask")
-        self.length = weighted_length(len(self.files), weight, path)
-
-    def __len__(self) -> int:
-        return self.length
-
-    @property
-    def pictures(self) -> int:
-        return len(self.files)
+        super().__init__(path, paired_files(Path(path), "image", "mask"), weight)
+        self.band = band
 
     def load(self, index: int) -> LabelledPhoto:
         photo, mask = self.files[index % len(self.files)]
@@ -213,7 +211,7 @@ class MaskFolder(PhotoSource):
         return files_by_role(self.files, self.path, ("image", "picture"), ("mask", "mask"))
 
 
-class LabelledFolder(PhotoSource):
+class LabelledFolder(_Weighted[tuple[Path, Path, Path]], PhotoSource):
     """Photos in ``image/``, a soft alpha of their people in ``alpha/``, and where it is certain in ``known/``.
 
     Such labels come from other networks, or from people who mark what they cannot tell: 255 in ``known`` is taught, and
@@ -228,17 +226,9 @@ class LabelledFolder(PhotoSource):
     """
 
     def __init__(self, path: str, weight: float = 1.0) -> None:
-        self.path = path
         alphas, knowns = (paired_files(Path(path), "image", labels) for labels in ("alpha", "known"))
-        self.files = [(*files, known) for files, (_, known) in zip(alphas, knowns, strict=True)]
-        self.length = weighted_length(len(self.files), weight, path)
-
-    def __len__(self) -> int:
-        return self.length
-
-    @property
-    def pictures(self) -> int:
-        return len(self.files)
+        files = [(*pair, known) for pair, (_, known) in zip(alphas, knowns, strict=True)]
+        super().__init__(path, files, weight)
 
     def load(self, index: int) -> LabelledPhoto:
         photo, *labels = self.files[index % len(self.files)]
@@ -256,17 +246,6 @@ class LabelledFolder(PhotoSource):
     def picture_files(self) -> list[PictureFile]:
         parts: list[tuple[str, Role]] = [("image", "picture"), ("alpha", "alpha"), ("known", "known")]
         return files_by_role(self.files, self.path, *parts)
-
-
-def weighted_length(pictures: int, weight: float, path: str) -> int:
-    """How many pictures a round draws from a folder whose pictures have a weight.
-
-    Raises:
-        InputError: the weight is not above 0.
-    """
-    if not weight > 0:
-        raise InputError(f"The weight of {path} is {weight}; it is how often a round visits each picture, above 0.")
-    return max(1, round(pictures * weight))
 
 
 def paired_files(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:
