@@ -108,6 +108,33 @@ def test_a_relative_variable_is_no_other_place_later(elsewhere: Path, monkeypatc
     assert run_again(text)["data"]["root"] == str(elsewhere / "pictures")
 
 
+@pytest.mark.parametrize("spelling", ["pictures", "./pictures", "pictures/", "other/../pictures", "{}/pictures/"])
+@pytest.mark.parametrize("variable", [False, True])
+def test_an_override_reaches_what_refers_to_a_root_however_it_was_spelled(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, spelling: str, variable: bool
+):
+    root = spelling.format(elsewhere)
+    if variable:
+        monkeypatch.setenv("SDNET_DATA", root)
+    text = made(WRITTEN if variable else {**WRITTEN, "data": {**WRITTEN["data"], "root": root}})
+    for changed, place in (({}, elsewhere / "pictures"), ({"root": "/moved"}, Path("/moved"))):
+        data = run_again(text, **changed)["data"]
+        # Path() reads a name with two slashes, or one at its end, as people do.
+        assert Path(data["root"]) == place
+        assert Path(data["foregrounds"][0]["init_args"]["path"]) == place / "train"
+        assert Path(data["validation"]["p3m-500"]["path"]) == Path(data["test"]["p3m-500"]["path"]) == place
+
+
+@pytest.mark.parametrize("spelling", ["/first/", "/first//", "/./first"])
+def test_a_variable_tells_later_too_where_the_data_are(elsewhere: Path, monkeypatch: pytest.MonkeyPatch, spelling: str):
+    monkeypatch.setenv("SDNET_DATA", spelling)
+    text = made(WRITTEN)
+    monkeypatch.setenv("SDNET_DATA", "/later")
+    data = run_again(text)["data"]
+    assert data["root"] == "/later"
+    assert data["foregrounds"][0]["init_args"]["path"] == "/later/train"
+
+
 def test_a_root_of_the_command_line_counts_unless_the_variable_is_set_later(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -98,29 +98,35 @@ def _merge(config: Any, written: Any) -> Any:
 
 
 def _settle(candidate: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """The candidate's references where they give what the config has, and the config's values elsewhere."""
+    """The candidate's references where they give what the config has, and the config's values elsewhere.
 
-    def walk(candidate: Any, found: Any, value: Any) -> Any:
+    Variables of the environment come first: what refers to a root is kept by what the root has become.
+    """
+
+    def walk(candidate: Any, found: Any, value: Any, kind: str) -> Any:
         if isinstance(candidate, str) and "${" in candidate:
-            return candidate if _same(found, value) else value
+            return candidate if kind not in candidate or _same(found, value) else value
         if isinstance(candidate, dict):
-            return {key: walk(candidate[key], found[key], value[key]) for key in candidate}
+            return {key: walk(candidate[key], found[key], value[key], kind) for key in candidate}
         if isinstance(candidate, list):
-            return [walk(*three) for three in zip(candidate, found, value, strict=True)]
+            return [walk(*three, kind) for three in zip(candidate, found, value, strict=True)]
         return value
 
-    settled: dict[str, Any] = walk(candidate, resolved(candidate), config)
-    return settled
+    for kind in (_VARIABLE, "${"):
+        candidate = walk(candidate, resolved(candidate), config, kind)
+    return candidate
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values are one; the parser makes numbers of text."""
+    """Whether two values are one: the parser makes numbers of text, and a place may end in a slash or have two."""
     if isinstance(one, dict) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
     if one == other or str(one) == str(other):
         return True
+    if isinstance(one, str) and isinstance(other, str) and os.path.isabs(one) and os.path.isabs(other):
+        return os.path.normpath(one) == os.path.normpath(other)
     try:
         return float(one) == float(other)
     except (TypeError, ValueError):
