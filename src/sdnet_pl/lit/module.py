@@ -19,7 +19,7 @@ from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor
 from sdnet_pl.inference.weights import inherited_licence, read_weights, start_from
 from sdnet_pl.lit.first_pass import FirstPass
-from sdnet_pl.lit.optimizer import Muon
+from sdnet_pl.lit.optimizer import Muon, computes_in_bfloat16
 from sdnet_pl.losses import Distillation, MattingObjective
 from sdnet_pl.metrics import BenchmarkMetrics
 from sdnet_pl.nn import MattingOutput, SDNet, create_model
@@ -134,12 +134,18 @@ class SDNetModule(LightningModule):
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def setup(self, stage: str) -> None:
-        if self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        device = self.trainer.strategy.root_device  # the module moves there after this
+        if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             # OpenMP's threads wait for each other: with more busy threads than cores a step takes several times as
             # long, so the loader processes get cores of their own.
             torch.set_num_threads(max(1, usable_cores() // self.trainer.world_size - self.data.workers))
         if self.trainer.precision in ("16-true", "bf16-true"):
             raise InputError(f"trainer.precision {self.trainer.precision} is not supported; take bf16-mixed.")
+        if self.trainer.precision == "bf16-mixed" and not computes_in_bfloat16(device):
+            rank_zero_warn(
+                "This CPU has no bfloat16 instructions, so trainer.precision bf16-mixed is several times slower here "
+                "than 32-true; set trainer.precision to 32-true."
+            )
         for name in self.data.validation:
             self.metrics["val"][name] = BenchmarkMetrics()
         for name in self.data.test:

@@ -20,8 +20,8 @@ _OF_THE_FIRST = ("batch_norm", "prelu")
 class CountProducts(TorchFunctionMode):
     """Counts the multiply–accumulate operations of convolutions and matrix products of tensors on the meta device.
 
-    Most of that device's other operations are written in Python, and the first of them loads PyTorch's compiler, which
-    takes a second. Of the usual ones nothing but the shape is made here; what is not known here goes that way.
+    Most of that device's operations are written in Python, and the first of them loads PyTorch's compiler, which takes
+    a second. Of the usual ones nothing but the shape is made here; what is not known here goes that way.
 
     Attributes:
         total: the operations so far.
@@ -34,9 +34,7 @@ class CountProducts(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         shape = _shape(_name(func), args, kwargs)
-        if shape is not None:
-            return torch.empty(shape, device="meta")
-        result = func(*args, **kwargs)
+        result = func(*args, **kwargs) if shape is None else torch.empty(shape, device="meta")
         if func in _CONVOLUTIONS:
             self.total += result.numel() * args[1][0].numel()
         elif func in _TRANSPOSED:
@@ -59,6 +57,16 @@ def _shape(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequenc
     if name in _ELEMENTWISE:
         shapes = [x.shape[::-1] for x in args if isinstance(x, Tensor)]  # torch.broadcast_shapes is slow
         return [max(sides) for sides in zip_longest(*shapes, fillvalue=1)][::-1]
+    if name == "conv2d" and len(args) == 7 and args[0].ndim == 4 and not isinstance(args[4], str):
+        (batch, _, *sides), (channels, _, *kernel) = args[0].shape, args[1].shape
+        reach = [side + 2 * padding for side, padding in zip(sides, args[4], strict=True)]
+        taken = [dilation * (side - 1) + 1 for dilation, side in zip(args[5], kernel, strict=True)]
+        return batch, channels, *((r - t) // stride + 1 for r, t, stride in zip(reach, taken, args[3], strict=True))
+    if name == "avg_pool2d" and len(args) == 2 and not kwargs and isinstance(args[1], int):
+        return *args[0].shape[:-2], *(side // args[1] for side in args[0].shape[-2:])
+    if name == "pixel_shuffle":
+        (batch, channels, *sides), factor = args[0].shape, args[1]
+        return batch, channels // factor**2, *(side * factor for side in sides)
     if name in _OF_THE_FIRST:
         return args[0].shape
     if name == "cat" and kwargs.get("dim") == 1 and args[0][0].ndim == 4:
