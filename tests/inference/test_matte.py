@@ -166,6 +166,8 @@ def test_a_photo_in_which_nobody_is_found_is_named(tmp_path, photos, weights, lo
     assert "sea.png" in written(tmp_path / "out")
     assert call(photos / "sea.png", "-o", tmp_path / "alone", "--weights", weights) == 0
     assert capsys.readouterr().err == f"sdnet-pl: nobody found in {photos / 'sea.png'}\n"
+    assert call(photos, "-o", tmp_path / "out", "--weights", weights) == 0
+    assert f"4 existed already, of the same photos; nobody found in {photos / 'sea.png'}" in capsys.readouterr().err
 
 
 def test_cutouts_keep_what_belongs_to_the_photo_and_say_who_made_them(tmp_path, weights, loads):
@@ -259,11 +261,22 @@ def test_a_stopped_batch_goes_on_with_what_is_left(tmp_path, photos, weights, lo
     assert written(output) == ["a.png", "b.png", "sub/a.png"]
     assert (output / "a.png").stat() == before
     assert "2 cut-out(s) written" in (err := capsys.readouterr().err)
-    assert "1 of the same photos were there already" in err
+    assert "1 existed already, of the same photos" in err
     loads.clear()
     assert call(photos, "-o", output, "--weights", weights) == 0
     assert not loads  # with nothing to do there is no network to load
-    assert "3 of the same photos were there already" in capsys.readouterr().err
+    assert "3 existed already, of the same photos" in capsys.readouterr().err
+
+
+def test_a_cutout_whose_name_is_no_longer_used_is_named(tmp_path, photos, weights, loads, capsys):
+    output = tmp_path / "out"
+    assert call(photos, "-o", output, "--weights", weights) == 0
+    Image.new("RGB", (30, 30), "red").save(photos / "a.bmp")
+    capsys.readouterr()
+    for _ in range(2):  # a call with nothing to do names it as well
+        assert call(photos, "-o", output, "--weights", weights) == 0
+        assert capsys.readouterr().err.count(f"{output / 'a.png'} is from an earlier call") == 1
+    assert written(output) == ["a.bmp.png", "a.jpg.png", "a.png", "b.png", "sub/a.png"]
 
 
 def test_other_photos_and_options_are_not_taken_for_the_same(tmp_path, photos, weights, loads):

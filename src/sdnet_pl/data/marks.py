@@ -8,16 +8,18 @@ from sdnet_pl.data.png import read_texts
 from sdnet_pl.errors import InputError
 
 SOFTWARE = "sdnet_pl"
-_MAKER, _JOB = "Software", "sdnet_pl job"
+_MAKER, _JOB, _NOBODY = "Software", "sdnet_pl job", "sdnet_pl nobody"
 
 
-def mark(job: str | None = None) -> dict[str, str]:
+def mark(job: str | None = None, nobody: bool = False) -> dict[str, str]:
     """What a PNG of ours says of itself, for ``write_png(texts=...)``.
 
     Args:
         job: what it was made of and how, by :func:`job_of`.
+        nobody: whether it is a cut-out that shows nobody.
     """
-    return {_MAKER: f"{SOFTWARE} {version(SOFTWARE)}"} | ({_JOB: job} if job else {})
+    texts = {_MAKER: f"{SOFTWARE} {version(SOFTWARE)}"}
+    return texts | ({_JOB: job} if job else {}) | ({_NOBODY: "true"} if nobody else {})
 
 
 def job_of(photo: str, *options: object) -> str:
@@ -38,6 +40,11 @@ def is_ours(png: Path) -> bool:
 def was_made_of(png: Path, job: str) -> bool:
     """Whether a file is a PNG that this package wrote for a job of :func:`job_of`."""
     return _own_texts(png).get(_JOB) == job
+
+
+def found_nobody(png: Path) -> bool:
+    """Whether a file is a cut-out of this package that shows nobody."""
+    return _NOBODY in _own_texts(png)
 
 
 def _own_texts(png: Path) -> dict[str, str]:

@@ -80,7 +80,7 @@ def _cut_out(job: Job, predictor: MattePredictor, options: Sequence[object]) -> 
     with _large if image[..., 0].size > LARGE else nullcontext():
         cutout = predictor.cutout(image)
         nobody = shows_nobody(cutout[..., 3])
-        texts = mark(None if job.photo == STREAM else job_of(sha256(job.photo), *options))
+        texts = mark(None if job.photo == STREAM else job_of(sha256(job.photo), *options), nobody)
         try:
             if job.target == STREAM:
                 encode_png(sys.stdout.buffer, cutout, metadata, texts)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.jobs import STREAM, leave_out_done, plan, unwritable
+from sdnet_pl.inference.jobs import STREAM, Job, leave_out_done, plan, unwritable
 from sdnet_pl.inference.shipped import DEFAULT, HELP, locate
 
 if TYPE_CHECKING:
@@ -97,25 +97,43 @@ def run(args: argparse.Namespace) -> int:
         for outcome in done:
             if outcome.error:
                 print(outcome.error, file=sys.stderr)
-    _summarise(len(jobs) - len(left), done, args.output)
+    _summarise([job for job in jobs if job not in left], done, args.output)
     return 1 if any(outcome.error for outcome in done) else 0
 
 
-def _summarise(kept: int, done: "list[Done]", output: Path) -> None:
+def _summarise(kept: list[Job], done: "list[Done]", output: Path) -> None:
     """What there is to say of a call: of a single photo with a person in it, nothing."""
-    nobody = [str(outcome.job.photo) for outcome in done if outcome.nobody]
+    from sdnet_pl.data.marks import found_nobody
+
+    nobody = [str(job.photo) for job in kept if found_nobody(job.target)]
+    nobody += [str(outcome.job.photo) for outcome in done if outcome.nobody]
     parts = []
-    if kept + len(done) > 1 or kept:
+    if kept or len(done) > 1:
         written = sum(not outcome.error for outcome in done)
         parts.append(f"{written} cut-out(s) written to {output}")
     if kept:
-        parts.append(f"{kept} of the same photos were there already")
+        parts.append(f"{len(kept)} existed already, of the same photos")
     if nobody:
         from sdnet_pl.inference.predictor import nobody_found
 
         parts.append(nobody_found(nobody))
     if parts:
         print(f"sdnet-pl: {'; '.join(parts)}", file=sys.stderr)
+    for earlier in _superseded([*kept, *(outcome.job for outcome in done)]):
+        print(
+            f"sdnet-pl: {earlier} is from an earlier call: now that several photos are named {earlier.stem}, the names "
+            "of their cut-outs contain the suffix of the photo; remove it.",
+            file=sys.stderr,
+        )
+
+
+def _superseded(jobs: list[Job]) -> list[Path]:
+    """Cut-outs from before another photo of the same stem joined."""
+    from sdnet_pl.data.marks import is_ours
+
+    longer = [job for job in jobs if job.photo.suffix and job.target.name == f"{job.photo.name}.png"]
+    shorter = {job.target.with_name(f"{job.photo.stem}.png") for job in longer} - {job.target for job in jobs}
+    return sorted(filter(is_ours, shorter))
 
 
 def _make_folder(folder: Path) -> None:
