@@ -5,15 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image as Pillow
 
 from sdnet_pl.data.benchmarks import AlphaBenchmark, CompositeBenchmark, PhotoBenchmark
 from sdnet_pl.data.composition import cover
+from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.data.pictures import write_png
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, MaskFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.trimap import evaluation_trimap, trimap_from_alpha
 from sdnet_pl.errors import InputError
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 def write(path: Path, seed: int, height: int = 40, width: int = 60, alpha: bool = False) -> None:
@@ -313,3 +317,27 @@ def test_the_hash_of_photos_with_an_alpha_follows_every_file(tmp_path: Path):
     with pytest.raises(InputError, match=r"1 file\(s\) without a partner"):
         AlphaBenchmark(str(tmp_path / "b"))
     assert len(hashes) == 4
+
+
+# Scores are compared by these hashes (experiments/README.md names one): a change here makes all earlier scores invalid.
+BUILT_IN = {"quickstart/synthetic.yaml": "7e5a7feb270f", "quickstart/notebooks.yaml": "afc537e74d53"}
+
+
+@pytest.mark.parametrize(("config", "expected"), BUILT_IN.items())
+def test_hash_of_a_configs_built_in_benchmark(config: str, expected: str):
+    benchmark = yaml.safe_load((EXPERIMENTS / config).read_text())["data"]["validation"]["procedural"]["init_args"]
+    people, scenes = (benchmark[kind]["init_args"] for kind in ("foregrounds", "backgrounds"))
+    assert CompositeBenchmark(ProceduralPortraits(**people), ProceduralBackgrounds(**scenes)).hash == expected
+
+
+def test_hash_of_the_benchmark_of_a_fit_without_a_config():
+    assert MattingDataModule().validation["procedural"].hash == "1a60d0658b4e"
+
+
+def test_every_built_in_benchmark_of_the_configs_is_pinned():
+    built_in = {
+        str(path.relative_to(EXPERIMENTS))
+        for path in EXPERIMENTS.rglob("*.yaml")
+        if "ProceduralPortraits" in str((yaml.safe_load(path.read_text()).get("data") or {}).get("validation"))
+    }
+    assert built_in == BUILT_IN.keys()
