@@ -18,7 +18,7 @@ from benchmarks.timing import positive
 from sdnet_pl.data.benchmarks import CompositeBenchmark
 from sdnet_pl.data.compose import find_benchmark
 from sdnet_pl.data.files import read_text, write_text
-from sdnet_pl.explore import look
+from sdnet_pl.explore import inspect_picture
 from sdnet_pl.explore.measures import full_size_maps, map_name
 from sdnet_pl.inference import load_weights
 from sdnet_pl.metrics import METRIC_LABELS
@@ -80,7 +80,7 @@ def side_outputs(folder: Path) -> dict[str, float]:
     errors = dict.fromkeys(map(str, SIDES), 0.0)
     for item in (benchmark[i] for i in range(len(benchmark))):
         image, target = item["image"].permute(1, 2, 0).numpy(), item["alpha"][0].numpy()
-        seen = look(model, image, max(target.shape), target, trimap_kernel=benchmark.trimap_kernel)
+        seen = inspect_picture(model, image, max(target.shape), target, trimap_kernel=benchmark.trimap_kernel)
         assert seen.target is not None
         maps = full_size_maps(seen)
         for i in SIDES:

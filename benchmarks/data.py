@@ -18,14 +18,14 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from benchmarks.timing import interleave, positive
-from sdnet_pl.data.augment import Augmentation
+from sdnet_pl.data.augmentation import Augmentation
 from sdnet_pl.data.composition import Degradation, cover
 from sdnet_pl.data.datamodule import MattingDataModule
-from sdnet_pl.data.pictures import read_rgb, read_rgba, write_png
+from sdnet_pl.data.dataset import MattingDataset, to_tensor
+from sdnet_pl.data.image_io import read_rgb, read_rgba, write_png
 from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, PairFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
-from sdnet_pl.data.training import CompositionDataset, to_tensor
 from sdnet_pl.data.trimap import random_trimap
 from sdnet_pl.reporting.tables import Row, to_markdown
 
@@ -145,7 +145,7 @@ def stages(
 
     decoded = decode()
     warped = apply(slice(1), decoded)
-    samples = [CompositionDataset([people], [scenes], size, seed=0)[number] for number in numbers]
+    samples = [MattingDataset([people], [scenes], size, seed=0)[number] for number in numbers]
     batch = default_collate(samples)
     module, degradation, on_device = MattingDataModule(size=size, degradation=0.0), Degradation(0.2), transfer()
     composed = module.on_after_batch_transfer(on_device, 0)["composite"]
@@ -166,7 +166,7 @@ def compare(
 ) -> list[Row]:
     """The table of one set of pictures: stages, then whole samples of both orders."""
     numbers, device = range(samples), torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dataset = CompositionDataset([people], [scenes], size, seed=0)
+    dataset = MattingDataset([people], [scenes], size, seed=0)
     parts = stages(people, scenes, size, numbers, device)
     worker, full = "worker: a batch from files", "naive order: a batch from files"
     wholes: dict[str, Callable[[], object]] = {

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 from sdnet_pl.data import BackgroundFolder, CutoutFolder, MaskFolder
 from sdnet_pl.data.composition import composite_uint8, cover, merge_foregrounds
-from sdnet_pl.data.pictures import write_png
+from sdnet_pl.data.image_io import write_png
 from sdnet_pl.data.sources.base import Foreground, Image
 from sdnet_pl.inference import MattePredictor, load_weights
-from sdnet_pl.inference.shipped import DEFAULT
+from sdnet_pl.inference.pretrained import DEFAULT
 from sdnet_pl.reporting.panels import GREY, to_array
 
 SIDE = 512

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sdnet_pl.data import CutoutFolder
-from sdnet_pl.data.pictures import read_rgba
+from sdnet_pl.data.image_io import read_rgba
 from sdnet_pl.data.sources.base import Image
 
 

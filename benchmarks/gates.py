@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from sdnet_pl.data.pictures import list_pictures, read_rgb
-from sdnet_pl.explore import look
+from sdnet_pl.data.image_io import list_pictures, read_rgb
+from sdnet_pl.explore import inspect_picture
 from sdnet_pl.inference import load_weights
 
 LEVELS = (2, 3, 4)
@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for weights in args.weights:
         model, size = load_weights(weights)
-        seen = [look(model, read_rgb(picture), size, names=names).features for picture in tqdm(pictures, leave=False)]
+        seen = [
+            inspect_picture(model, read_rgb(picture), size, names=names).features
+            for picture in tqdm(pictures, leave=False)
+        ]
         for level, name in zip(LEVELS, names, strict=True):
             gates = torch.stack([features[name].flatten() for features in seen])
             same = (gates.amax(0) - gates.amin(0) < SAME).sum()

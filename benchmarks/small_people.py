@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 
 from sdnet_pl.data.composition import cover
-from sdnet_pl.data.pictures import list_pictures, pictures_by_name, read_alpha, read_rgb, read_rgba
+from sdnet_pl.data.image_io import list_pictures, pictures_by_name, read_alpha, read_rgb, read_rgba
 from sdnet_pl.data.sources.base import Foreground, Image
 from sdnet_pl.inference import MattePredictor, load_weights
-from sdnet_pl.inference.shipped import DEFAULT
+from sdnet_pl.inference.pretrained import DEFAULT
 from sdnet_pl.reporting.tables import to_markdown
 
 SHAPE = (2000, 3000)

@@ -12,12 +12,28 @@ from sdnet_pl.cli import OTHER_COMMANDS
 
 PACKAGE = Path(sdnet_pl.__file__).parent
 # A room may import itself and those before it; `inference` stands before `lit`, whose predict step uses it.
-ROOMS = ["errors", "nn", "losses", "metrics", "data", "inference", "reporting", "explore", "lit", "cli", "__main__"]
+ROOMS = [
+    "errors",
+    "nn",
+    "losses",
+    "metrics",
+    "synthetic",
+    "data",
+    "inference",
+    "reporting",
+    "explore",
+    "lit",
+    "cli",
+    "__main__",
+]
 # Rooms that know nothing of each other although the order would let them.
 STRANGERS = {
     ("metrics", "losses"),
     ("metrics", "nn"),
     ("losses", "nn"),
+    ("synthetic", "nn"),
+    ("synthetic", "losses"),
+    ("synthetic", "metrics"),
     ("data", "nn"),
     ("data", "losses"),
     ("data", "metrics"),

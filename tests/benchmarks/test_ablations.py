@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import ablations, fits
 from benchmarks.peer import MobileNetV2UNet
-from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.data.image_io import atomic_write
 
 PEER = next(name for name in ablations.ROWS if name.startswith("peer"))
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.gates import main
-from sdnet_pl.data.pictures import write_png
+from sdnet_pl.data.image_io import write_png
 from sdnet_pl.inference.weights import Trained, write_weights
 from sdnet_pl.nn import create_model
 from sdnet_pl.nn.ampa import AMPA

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import small_people
 from benchmarks.small_people import main, scene, standing
-from sdnet_pl.data.pictures import list_pictures
+from sdnet_pl.data.image_io import list_pictures
 from sdnet_pl.data.sources.base import Foreground
 
 

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from sdnet_pl.data.benchmarks import AlphaBenchmark, CompositeBenchmark, PhotoBenchmark
 from sdnet_pl.data.composition import cover
 from sdnet_pl.data.datamodule import MattingDataModule
-from sdnet_pl.data.pictures import write_png
+from sdnet_pl.data.image_io import write_png
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, MaskFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.trimap import evaluation_trimap, trimap_from_alpha

@@ -11,8 +11,8 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from sdnet_pl.data.colors import _rgb_to_srgb
-from sdnet_pl.data.pictures import PackedPicture, read_alpha, read_photo, read_rgb, read_rgba
-from sdnet_pl.data.profiles import adobe_rgb, cicp_profile, gamma_profile, matrix_to_srgb
+from sdnet_pl.data.icc_profiles import adobe_rgb, cicp_profile, gamma_profile, matrix_to_srgb
+from sdnet_pl.data.image_io import PackedPicture, read_alpha, read_photo, read_rgb, read_rgba
 from sdnet_pl.errors import InputWarning
 
 D65 = (0.3127, 0.329)

@@ -13,9 +13,9 @@ import yaml
 from PIL import Image
 
 from sdnet_pl.cli import main
-from sdnet_pl.data import BackgroundFolder, CompositeBenchmark, CutoutFolder, composed
+from sdnet_pl.data import BackgroundFolder, CompositeBenchmark, CutoutFolder, benchmark_folder
 from sdnet_pl.data.compose import find_benchmark
-from sdnet_pl.data.pictures import read_rgb, write_png
+from sdnet_pl.data.image_io import read_rgb, write_png
 from sdnet_pl.inference import load_weights
 from sdnet_pl.metrics import METRIC_LABELS
 
@@ -72,7 +72,7 @@ def test_the_pictures_are_those_of_the_benchmark(config: Path, benchmark: Compos
     record = yaml.safe_load((out / "held-out.yaml").read_text())
     assert record["hash"] == benchmark.hash
     assert record["description"] == benchmark.description
-    names = composed.file_names(benchmark)
+    names = benchmark_folder.file_names(benchmark)
     assert list(record["pictures"]) == names == sorted(names)
     for i, name in enumerate(names):
         person, place = benchmark.name(i).split(" over ")
@@ -118,17 +118,17 @@ def test_a_stopped_run_goes_on(config: Path, monkeypatch: pytest.MonkeyPatch):
         write_png(path, pixels)
 
     out = config.parent / "out"
-    monkeypatch.setattr(composed, "write_png", stops)
+    monkeypatch.setattr(benchmark_folder, "write_png", stops)
     assert main(compose(config)) == 130
     assert sorted(out.rglob("*.png")) == sorted(written)
-    assert composed.find_composed(out / "alpha") is None
+    assert benchmark_folder.find_benchmark_folder(out / "alpha") is None
     monkeypatch.undo()
     assert main(compose(config)) == 0
     shutil.move(out / "alpha", config.parent / "disk")
     (out / "alpha").symlink_to(config.parent / "disk", target_is_directory=True)
     (config.parent / "link").symlink_to(out, target_is_directory=True)
-    assert composed.find_composed(config.parent / "link" / "alpha") is not None
-    found = composed.find_composed(out / "alpha")
+    assert benchmark_folder.find_benchmark_folder(config.parent / "link" / "alpha") is not None
+    found = benchmark_folder.find_benchmark_folder(out / "alpha")
     assert found is not None
     assert len(found.pictures) == 6
 
@@ -224,7 +224,7 @@ def test_without_a_config_there_is_the_built_in_benchmark():
 def test_names_fit_every_file_system(benchmark: CompositeBenchmark, monkeypatch: pytest.MonkeyPatch):
     names = ["a/b: c*.x over ?", "e\u0301" * 300, "", *"xyz"]
     monkeypatch.setattr(CompositeBenchmark, "name", lambda self, index: names[index])
-    assert composed.file_names(benchmark)[:3] == ["0-a-b-c-.x-over", f"1-{chr(0xE9) * 99}", "2-"]
+    assert benchmark_folder.file_names(benchmark)[:3] == ["0-a-b-c-.x-over", f"1-{chr(0xE9) * 99}", "2-"]
 
 
 def table(file: Path) -> list[dict[str, str]]:
@@ -300,4 +300,4 @@ def test_other_pictures_keep_a_hash_of_their_own(scored: Path, tmp_path: Path, c
     # A changed list is no benchmark that `compose` wrote.
     record = bench / "composition-1k.yaml"
     record.write_text(record.read_text().replace("size: null", "size: 64"))
-    assert composed.find_composed(bench / "alpha") is None
+    assert benchmark_folder.find_benchmark_folder(bench / "alpha") is None

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdnet_pl.data.foreground import extend_foreground
-from sdnet_pl.data.pictures import write_png
+from sdnet_pl.data.foreground_colors import extend_foreground
+from sdnet_pl.data.image_io import write_png
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, LabelledFolder, MaskFolder, PairFolder
 from sdnet_pl.errors import InputError
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
+from sdnet_pl.data.image_io import read_photo, read_rgb, write_png
 from sdnet_pl.data.metadata import Metadata
-from sdnet_pl.data.pictures import read_photo, read_rgb, write_png
 
 TAGS, IFD = ExifTags.Base, ExifTags.IFD
 PIXELS = np.full((16, 24, 3), 90, np.uint8)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sdnet_pl.data import png
-from sdnet_pl.data.pictures import read_rgb, write_png
+from sdnet_pl.data.image_io import read_rgb, write_png
 from sdnet_pl.data.png import encode, read_texts, text_chunks
 
 

@@ -7,8 +7,8 @@ from scipy import ndimage
 
 from sdnet_pl.data.sources.base import Foreground
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
-from sdnet_pl.data.sources.procedural.canvas import extended
 from sdnet_pl.errors import InputError
+from sdnet_pl.synthetic.canvas import extended
 
 Source = type[ProceduralPortraits] | type[ProceduralBackgrounds]
 SOURCES: list[Source] = [ProceduralPortraits, ProceduralBackgrounds]

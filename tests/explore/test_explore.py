@@ -16,7 +16,7 @@ from PIL import Image
 
 import sdnet_pl.explore
 from sdnet_pl.cli import main
-from sdnet_pl.data.pictures import read_alpha, read_rgb, write_png
+from sdnet_pl.data.image_io import read_alpha, read_rgb, write_png
 from sdnet_pl.data.trimap import evaluation_trimap
 from sdnet_pl.errors import InputError
 from sdnet_pl.explore import (
@@ -31,8 +31,8 @@ from sdnet_pl.explore import (
     details_figure,
     drawn_portrait,
     first_details,
+    inspect_picture,
     last_cosines,
-    look,
     pictures_figure,
     scores,
     sliders,
@@ -67,7 +67,7 @@ def ampa_of(model: SDNet, level: int) -> Any:
 
 def decoder_look(model: SDNet, number: int = 0, size: int = 96):
     picture, alpha = drawn_portrait(number, size)
-    return look(model, picture, size, alpha, [*VIEWS, *GATES, "dec2"])
+    return inspect_picture(model, picture, size, alpha, [*VIEWS, *GATES, "dec2"])
 
 
 # Stem stride and channels of AMPA at levels 2, 3 and 4.
@@ -129,13 +129,13 @@ def test_a_module_without_a_tensor_is_refused_and_leaves_no_hook(model: SDNet):
 def test_features_of_the_weights_that_ship_and_of_a_checkpoint(trained: Path):
     for weights in ("sdnet-fast", trained / "best.ckpt"):
         network, size = load_weights(weights)
-        seen = look(network, drawn_portrait(1, 64)[0], size, names=GATES)
+        seen = inspect_picture(network, drawn_portrait(1, 64)[0], size, names=GATES)
         assert set(seen.features) == set(GATES)
 
 
 def test_a_look_holds_what_the_network_gives(model: SDNet):
     picture, alpha = drawn_portrait(3, 96)
-    seen = look(model, picture, 96, alpha)
+    seen = inspect_picture(model, picture, 96, alpha)
     x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         out = model.forward_side_outputs(x)
@@ -152,7 +152,7 @@ def test_a_look_is_taken_at_the_size_of_training_and_leaves_the_mode(model: SDNe
     picture, alpha = drawn_portrait(3, 128)
     model.train()
     try:
-        seen = look(model, picture[:64], 96, alpha[:64])
+        seen = inspect_picture(model, picture[:64], 96, alpha[:64])
         assert model.training
     finally:
         model.eval()
@@ -164,7 +164,7 @@ def test_a_look_is_taken_at_the_size_of_training_and_leaves_the_mode(model: SDNe
 def test_a_trimap_network_gets_the_evaluation_trimap():
     network = create_model("sdnet-tiny", trimap=True).eval()
     picture, alpha = drawn_portrait(3, 64)
-    seen = look(network, picture, 64, alpha)
+    seen = inspect_picture(network, picture, 64, alpha)
     assert seen.alpha.shape == (1, 64, 64)
     # As validation shows and scores it: what the trimap knows is right.
     trimap = torch.from_numpy(evaluation_trimap(alpha))[None]
@@ -172,44 +172,44 @@ def test_a_trimap_network_gets_the_evaluation_trimap():
     assert (trimap != 128).any()
     assert torch.equal(seen.alpha[trimap != 128], seen.target[trimap != 128])
     assert not torch.equal(seen.alpha, seen.target)
-    narrow = look(network, picture, 64, alpha, trimap_kernel=5)
+    narrow = inspect_picture(network, picture, 64, alpha, trimap_kernel=5)
     trimap = torch.from_numpy(evaluation_trimap(alpha, 5))[None]
     assert torch.equal(narrow.alpha[trimap != 128], seen.target[trimap != 128])
     with pytest.raises(InputError, match="needs a trimap"):
-        look(network, picture, 64)
+        inspect_picture(network, picture, 64)
 
 
 def test_a_narrow_picture_is_refused_with_the_size_that_it_would_have(model: SDNet):
     picture = np.zeros((40, 1200, 3), np.uint8)
     with pytest.raises(InputError, match=r"at most 96 pixels, is 96x3, .* at least 32; give a larger size"):
-        look(model, picture, 96)
-    assert look(model, picture, 1200).alpha.shape == (1, 40, 1200)
+        inspect_picture(model, picture, 96)
+    assert inspect_picture(model, picture, 1200).alpha.shape == (1, 40, 1200)
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch):
     """Looking needs none of the extra."""
     for name in ("pandas", "IPython"):
         monkeypatch.setitem(sys.modules, name, None)
-    for name in ("looks", "measures", "widgets"):
+    for name in ("inspection", "measures", "widgets"):
         monkeypatch.delitem(sys.modules, f"sdnet_pl.explore.{name}", raising=False)
     with pytest.raises(InputError, match=r"details needs pandas; .*sdnet_pl\[notebooks\]"):
         assert sdnet_pl.explore.details
     with pytest.raises(InputError, match="table needs "):
         assert sdnet_pl.explore.table
-    assert callable(sdnet_pl.explore.look)
+    assert callable(sdnet_pl.explore.inspect_picture)
 
 
 def test_another_pictures_alpha_is_refused(model: SDNet):
     picture, alpha = drawn_portrait(3, 64)
     with pytest.raises(InputError, match="64x32 pixels and its picture 64x64"):
-        look(model, picture, 64, alpha[:32])
+        inspect_picture(model, picture, 64, alpha[:32])
 
 
 @pytest.mark.parametrize("shape", [(64, 96), (70, 50), (65, 127)])
 def test_full_size_maps_are_those_of_the_objective(model: SDNet, shape: tuple[int, int]):
     """Padding lies below and to the right, so that the objective's upsampling of the padded picture begins alike."""
     picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    seen = look(model, picture, 256)
+    seen = inspect_picture(model, picture, 256)
     for i, (name, full) in zip((4, 3, 2), full_size_maps(seen).items(), strict=False):
         side = seen.side_alphas[i][None]
         padded = [-(-s // model.size_multiple) * model.size_multiple for s in shape]
@@ -265,13 +265,13 @@ def test_details_need_a_true_alpha_of_some_size(model: SDNet):
 
 
 def test_squeeze_weights_by_picture_and_channel(model: SDNet):
-    looks = [decoder_look(model, n) for n in range(2)]
-    weights = squeeze_weights(looks, 3)
+    inspections = [decoder_look(model, n) for n in range(2)]
+    weights = squeeze_weights(inspections, 3)
     channels = ampa_of(model, 3).project.out_channels
     assert weights.shape == (2, channels)
-    assert weights.iloc[1].tolist() == looks[1].features["ampa.3.attention.gate"].flatten().tolist()
+    assert weights.iloc[1].tolist() == inspections[1].features["ampa.3.attention.gate"].flatten().tolist()
     gates = torch.tensor([[1.0, 0.0, 0.5, 0.5], [1.0, 0.0, 0.5, 0.9]])[..., None, None]
-    fixed = [seen._replace(features={"ampa.3.attention.gate": g}) for seen, g in zip(looks, gates, strict=True)]
+    fixed = [seen._replace(features={"ampa.3.attention.gate": g}) for seen, g in zip(inspections, gates, strict=True)]
     found = squeeze_summary(fixed, [3]).loc["AMPA 3"]
     assert found.tolist() == [4, 0.25, 0.25, 0.25]
 
@@ -301,27 +301,31 @@ def test_the_decoder_figure_shows_its_maps_and_errors(model: SDNet):
 
 
 def test_the_branches_figure_shows_their_mean(model: SDNet):
-    looks = [decoder_look(model, n) for n in range(2)]
-    figure = branches_figure(looks, 3)
+    inspections = [decoder_look(model, n) for n in range(2)]
+    figure = branches_figure(inspections, 3)
     assert len(figure.axes) == 8
     for axis, view in zip(figure.axes[5:], ("depthwise", "atrous", "asymmetric"), strict=True):
-        mean = looks[1].features[f"ampa.3.views.{view}"].mean(dim=0).numpy()
+        mean = inspections[1].features[f"ampa.3.views.{view}"].mean(dim=0).numpy()
         assert np.array_equal(shown(axis), mean)
         assert axis.get_title() == f"{view}, up to {mean.max():.2f}"
 
 
 def test_plots_hold_their_numbers(model: SDNet):
-    looks = [decoder_look(model, n) for n in range(2)]
-    found = details(looks)
+    inspections = [decoder_look(model, n) for n in range(2)]
+    found = details(inspections)
     lines = details_figure(found).axes[0].lines
     for (name, values), line in zip(found.iterrows(), lines, strict=False):
         assert line.get_label() == name
         assert np.array_equal(line.get_ydata(), values)
     assert len({line.get_marker() for line in lines[:4]}) == 4  # not by colour alone
-    for level, axis in zip((2, 3, 4), squeeze_figure(looks).axes, strict=True):
-        mean = squeeze_weights(looks, level).mean().sort_values(ascending=False)
+    for level, axis in zip((2, 3, 4), squeeze_figure(inspections).axes, strict=True):
+        mean = squeeze_weights(inspections, level).mean().sort_values(ascending=False)
         assert np.allclose(axis.lines[0].get_ydata(), mean)
-    pictures = {"grey": np.full((8, 8), 77, np.uint8), "tensor": torch.full((3, 8, 8), 0.4), "third": looks[0].alpha}
+    pictures = {
+        "grey": np.full((8, 8), 77, np.uint8),
+        "tensor": torch.full((3, 8, 8), 0.4),
+        "third": inspections[0].alpha,
+    }
     figure = pictures_figure(pictures, columns=2)
     assert [axis.get_title() for axis in figure.axes] == ["grey", "tensor", "third", ""]
     assert (shown(figure.axes[0]) == 77).all()
@@ -434,13 +438,13 @@ def test_the_command_draws_a_panel(photo: Path, tmp_path: Path):
     panel = tmp_path / "new" / "panel.png"
     assert main(["explore", str(photo), "-o", str(panel)]) == 0
     network, size = load_weights()
-    seen = look(network, read_rgb(photo), size)
-    assert np.array_equal(read_rgb(panel), to_array(panel_figure([seen.row], side=SIDE)))
+    seen = inspect_picture(network, read_rgb(photo), size)
+    assert np.array_equal(read_rgb(panel), to_array(panel_figure([seen.panel_row], side=SIDE)))
     alpha = tmp_path / "alpha.png"
     assert main(["explore", str(photo), "-o", str(panel)]) == 2  # it exists
     assert main(["explore", str(photo), "--alpha", str(alpha), "-o", str(panel), "--overwrite"]) == 0
-    seen = look(network, read_rgb(photo), size, read_alpha(alpha))
-    assert np.array_equal(read_rgb(panel), to_array(panel_figure([seen.row], side=SIDE)))
+    seen = inspect_picture(network, read_rgb(photo), size, read_alpha(alpha))
+    assert np.array_equal(read_rgb(panel), to_array(panel_figure([seen.panel_row], side=SIDE)))
 
 
 def test_an_odd_alpha_is_named(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

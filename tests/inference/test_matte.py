@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from sdnet_pl.data import pictures
-from sdnet_pl.data.pictures import read_rgba, write_png
+from sdnet_pl.data import image_io
+from sdnet_pl.data.image_io import read_rgba, write_png
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import batch, matte
 
@@ -128,7 +128,7 @@ def test_photos_that_do_not_decode_are_named_at_the_end(tmp_path, photos, weight
 
 
 def test_ctrl_c_leaves_whole_files_only(tmp_path, photos, weights, loads, monkeypatch):
-    encode, calls = pictures.encode, []
+    encode, calls = image_io.encode, []
 
     def interrupted(stream, *arguments, **options):
         calls.append(stream)
@@ -137,7 +137,7 @@ def test_ctrl_c_leaves_whole_files_only(tmp_path, photos, weights, loads, monkey
             raise KeyboardInterrupt
         encode(stream, *arguments, **options)
 
-    monkeypatch.setattr(pictures, "encode", interrupted)
+    monkeypatch.setattr(image_io, "encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         call(photos, "-o", tmp_path / "out", "--weights", weights)
     # Photos that other threads had begun are finished.
@@ -152,7 +152,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, photos, weights, loads, monkeypat
     def full(stream, *arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pictures, "encode", full)
+    monkeypatch.setattr(image_io, "encode", full)
     with pytest.raises(InputError, match=r"\.png cannot be written \(No space left on device\)"):
         call(photos, "-o", tmp_path / "out", "--weights", weights)
     assert written(tmp_path / "out") == []

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from sdnet_pl.inference import load_weights, shipped
+from sdnet_pl.inference import load_weights, pretrained
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "shipped_outputs.json"
 
@@ -36,10 +36,10 @@ def outputs(name: str) -> dict[str, Any]:
     out = model.forward_side_outputs(picture()[:, : model.in_channels])
     maps = {"alpha": out.alpha, **{f"side{i}": side for i, side in out.side_alphas.items()}}
     grids = {key: adaptive_avg_pool2d(value.logit(1e-12), (3, 4)).flatten().tolist() for key, value in maps.items()}
-    return {"sha256": shipped.shipped()[name], **grids}
+    return {"sha256": pretrained.pretrained_weights()[name], **grids}
 
 
-@pytest.mark.parametrize("name", shipped.shipped())
+@pytest.mark.parametrize("name", pretrained.pretrained_weights())
 def test_the_outputs_of_what_ships_stay(name: str):
     expected = json.loads(VECTORS.read_text(encoding="utf-8"))[name]
     found = outputs(name)
@@ -51,5 +51,5 @@ def test_the_outputs_of_what_ships_stay(name: str):
 
 
 if __name__ == "__main__":
-    found = {name: outputs(name) for name in shipped.shipped()}
+    found = {name: outputs(name) for name in pretrained.pretrained_weights()}
     VECTORS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

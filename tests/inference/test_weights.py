@@ -15,9 +15,9 @@ from torch import Tensor
 from sdnet_pl.cli import main
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite_uint8
-from sdnet_pl.data.training import to_tensor
+from sdnet_pl.data.dataset import to_tensor
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference import load_pretrained, load_weights, shipped
+from sdnet_pl.inference import load_pretrained, load_weights, pretrained
 from sdnet_pl.inference.weights import newest_checkpoint, read_weights, start_from
 from sdnet_pl.nn import create_model
 
@@ -85,9 +85,9 @@ def test_a_damaged_file_of_ones_own_is_refused(exported: Path, tmp_path: Path):
         load_weights(broken)
 
 
-@pytest.mark.parametrize("name", shipped.shipped())
+@pytest.mark.parametrize("name", pretrained.pretrained_weights())
 def test_what_ships_can_be_had(name: str):
-    path = shipped.locate(name)
+    path = pretrained.locate(name)
     assert path.stat().st_size <= 4.2e6
     for value in load_file(path).values():
         assert value.isfinite().all()
@@ -138,14 +138,14 @@ def test_what_fp16_cannot_hold(checkpoint: Path, exported: Path):
 
 
 def test_a_damaged_file_that_ships_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    folder = shutil.copytree(shipped.FOLDER, tmp_path / "weights")
-    monkeypatch.setattr(shipped, "FOLDER", folder)
-    file = folder / f"{shipped.DEFAULT}.safetensors"
+    folder = shutil.copytree(pretrained.FOLDER, tmp_path / "weights")
+    monkeypatch.setattr(pretrained, "FOLDER", folder)
+    file = folder / f"{pretrained.DEFAULT}.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(InputError, match=rf"{shipped.DEFAULT}\.safetensors is damaged: its sha256 .* install"):
-        load_pretrained(shipped.DEFAULT)
+    with pytest.raises(InputError, match=rf"{pretrained.DEFAULT}\.safetensors is damaged: its sha256 .* install"):
+        load_pretrained(pretrained.DEFAULT)
 
 
 def test_files_of_something_else_are_refused(exported: Path, tmp_path: Path):

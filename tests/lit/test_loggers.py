@@ -19,9 +19,9 @@ from wandb.proto.wandb_internal_pb2 import ArtifactRecord, Record  # type: ignor
 from sdnet_pl.cli import main
 from sdnet_pl.data import CutoutFolder
 from sdnet_pl.inference.weights import load_weights
-from sdnet_pl.lit.card import _length, _source
 from sdnet_pl.lit.cli import _name_wandb_run
 from sdnet_pl.lit.loggers import RunLog, same_size
+from sdnet_pl.lit.model_card import _length, _source
 
 Fit = Callable[..., list[str]]
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

@@ -15,7 +15,7 @@ from jsonargparse import Namespace
 from sdnet_pl.cli import main
 from sdnet_pl.data import MattingDataModule
 from sdnet_pl.data.compose import find_benchmark
-from sdnet_pl.data.pictures import write_png
+from sdnet_pl.data.image_io import write_png
 from sdnet_pl.lit.cli import SDNetCLI, _warn_of_an_idle_root
 from sdnet_pl.reporting.saved_config import read_config
 

@@ -25,8 +25,8 @@ from sdnet_pl.metrics import (
     MattingMetric,
     functional,
 )
-from sdnet_pl.metrics.levels import quantise
 from sdnet_pl.metrics.matting import STATE_DTYPE
+from sdnet_pl.metrics.quantisation import quantise
 
 SHELLS: dict[type[MattingMetric], Any] = {
     SAD: functional.sad,

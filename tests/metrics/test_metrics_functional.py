@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.metrics.functional import connectivity_error, gradient_error, intersection_over_union, mad, mse, sad
-from sdnet_pl.metrics.levels import quantise, to_levels
+from sdnet_pl.metrics.quantisation import quantise, to_levels
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "metrics.json").read_text())
 FUNCTIONALS = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sdnet_pl.cli import main
-from sdnet_pl.inference.shipped import locate
+from sdnet_pl.inference.pretrained import locate
 from sdnet_pl.nn import create_model
 from sdnet_pl.reporting.info import gmac, measure
 

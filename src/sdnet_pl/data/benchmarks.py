@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sdnet_pl.data.composition import composite_uint8, cover
-from sdnet_pl.data.pictures import picture_name, read_alpha, read_rgb
+from sdnet_pl.data.dataset import load_or_next, to_tensor
+from sdnet_pl.data.image_io import picture_name, read_alpha, read_rgb
 from sdnet_pl.data.sources.base import (
     BackgroundSource,
     Foreground,
@@ -26,7 +27,6 @@ from sdnet_pl.data.sources.base import (
     PictureFile,
 )
 from sdnet_pl.data.sources.folders import files_by_role, paired_files, sha256_of_files
-from sdnet_pl.data.training import load_or_next, to_tensor
 from sdnet_pl.data.trimap import EVALUATION_KERNEL, check_kernel, evaluation_trimap
 from sdnet_pl.errors import InputError
 
@@ -64,7 +64,7 @@ class Benchmark(Dataset[dict[str, Tensor]], ABC):
         return hash_of(self.description)
 
 
-class Spared(Dataset[dict[str, Any]]):
+class FaultTolerantBenchmark(Dataset[dict[str, Any]]):
     """A benchmark that outlasts the loss of a picture: the next one stands in for it, as padding that is not scored.
 
     Items are those of the benchmark; one that stands in has a further ``replaced``, a list with the reason.

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from sdnet_pl.data.alpha_values import judge, oddity_in_role, require_mask, require_trimap
-from sdnet_pl.data.pictures import atomic_write, read_alpha, read_rgb, read_rgba
+from sdnet_pl.data.image_io import atomic_write, read_alpha, read_rgb, read_rgba
 from sdnet_pl.data.sources.base import PictureFile
 from sdnet_pl.errors import InputError, InputWarning
 

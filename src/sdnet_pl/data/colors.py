@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFile
 
-from sdnet_pl.data.profiles import adobe_rgb, cicp_profile, gamma_profile, matrix_to_srgb
+from sdnet_pl.data.icc_profiles import adobe_rgb, cicp_profile, gamma_profile, matrix_to_srgb
 from sdnet_pl.errors import InputWarning
 
 _GREYS = ("L", "I;16", "I;16L", "I;16B", "I;16N")

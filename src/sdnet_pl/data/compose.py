@@ -60,14 +60,14 @@ def run(args: argparse.Namespace) -> int:
     """
     benchmark = find_benchmark(args.name, args.config, args.root)
 
+    from sdnet_pl.data.benchmark_folder import write_benchmark_folder
     from sdnet_pl.data.check import check_pictures
-    from sdnet_pl.data.composed import compose
 
     if not args.no_check:
         checked = check_pictures(benchmark.picture_files())
         checked.warn()
         checked.require_good("compose without the check: --no-check")
-    compose(args.name, benchmark, args.destination)
+    write_benchmark_folder(args.name, benchmark, args.destination)
     print(
         f"{args.name} ({benchmark.hash}): {len(benchmark)} pictures in {args.destination}. Score alphas of the same "
         f"names: sdnet-pl evaluate --pred DIR --alpha {args.destination / 'alpha'} --trimap "
@@ -94,9 +94,9 @@ def find_benchmark(name: str, configs: Sequence[Path], root: str | None = None) 
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    from sdnet_pl.data.config_suggestions import suggest
     from sdnet_pl.data.datamodule import MattingDataModule
     from sdnet_pl.data.files import read_text
-    from sdnet_pl.data.mistyped import guess
 
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)  # as for `test`
     parser = ArgumentParser(exit_on_error=False, parser_mode="omegaconf+")
@@ -119,7 +119,7 @@ def find_benchmark(name: str, configs: Sequence[Path], root: str | None = None) 
         config = parser.parse_args([x for text in given for x in ("--config", text)] + arguments)
     except (ArgumentError, OmegaConfBaseException) as error:
         text = " ".join(str(error).split())
-        meant = guess(text, parser)
+        meant = suggest(text, parser)
         raise InputError(f"The config is refused, of which nothing but `data` is read: {text}{meant}") from error
     data = config.data
     names = list(dict.fromkeys([*data.test, *(data.validation or ["procedural"])]))

@@ -13,22 +13,20 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sdnet_pl.data.benchmarks import Benchmark, CompositeBenchmark, Spared
+from sdnet_pl.data.benchmarks import Benchmark, CompositeBenchmark, FaultTolerantBenchmark
 from sdnet_pl.data.check import Checked, check_pictures
 from sdnet_pl.data.composition import Degradation, composite
-from sdnet_pl.data.names import distinct_names
-from sdnet_pl.data.pictures import list_pictures, read_rgb
-from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource, PhotoSource
-from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
-from sdnet_pl.data.training import (
-    CompositionDataset,
+from sdnet_pl.data.dataset import (
     CropSizes,
-    EpochLoader,
-    EpochSampler,
-    EvaluationSampler,
+    MattingDataset,
     collate,
     one_thread,
 )
+from sdnet_pl.data.image_io import list_pictures, read_rgb
+from sdnet_pl.data.output_names import distinct_names
+from sdnet_pl.data.samplers import EpochLoader, EpochSampler, EvaluationSampler
+from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource, PhotoSource
+from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.errors import InputError, InputWarning
 
 SIZE_MULTIPLE = 32
@@ -186,7 +184,7 @@ class MattingDataModule(LightningDataModule):
                     f"An epoch has {self.samples} samples, fewer than one step takes ({self.batch_size} x {world} "
                     "processes); lower data.batch_size or set data.samples_per_epoch."
                 )
-            self.training = CompositionDataset(
+            self.training = MattingDataset(
                 self.foregrounds,
                 self.backgrounds,
                 self.crop_sizes,
@@ -256,7 +254,7 @@ class MattingDataModule(LightningDataModule):
     def _evaluation_loader(self, benchmark: Benchmark) -> DataLoader[dict[str, Tensor]]:
         # One picture at a time: they differ in size, and a score must not depend on padding.
         sampler = EvaluationSampler(len(benchmark), *self._rank())
-        return self._loader(Spared(benchmark), sampler, batch_size=1, collate_fn=collate)
+        return self._loader(FaultTolerantBenchmark(benchmark), sampler, batch_size=1, collate_fn=collate)
 
     def _loader(
         self, dataset: Dataset[Any], sampler: Any, kind: type[DataLoader[Any]] = DataLoader, **arguments: Any
@@ -289,7 +287,7 @@ class PhotoDataset(Dataset[dict[str, Any]]):
     """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` and ``name``.
 
     The name is the path below the folder without suffix, but with it where two photos would have one name
-    (:func:`sdnet_pl.data.names.distinct_names`).
+    (:func:`sdnet_pl.data.output_names.distinct_names`).
 
     Attributes:
         files: the photos by their names.

@@ -7,7 +7,7 @@ from typing import IO
 
 from PIL import Image
 
-from sdnet_pl.data.raw import RAW_SUFFIXES, is_raw, tiff_directories
+from sdnet_pl.data.camera_raw import RAW_SUFFIXES, is_raw, tiff_directories
 
 RAW_REMEDY = "develop it, and save it as a JPEG or TIFF"
 DEPTH_REMEDY = "save it as grey, RGB or RGBA with 8 or 16 bits a channel"

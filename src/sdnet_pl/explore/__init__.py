@@ -10,7 +10,7 @@ from sdnet_pl.errors import InputError
 
 # Resolved on first use: the command line's help must not pay for importing torch.
 _HOME = {
-    **dict.fromkeys(("Look", "capture", "composed", "drawn_portrait", "look"), "looks"),
+    **dict.fromkeys(("Inspection", "capture", "composite_sample", "drawn_portrait", "inspect_picture"), "inspection"),
     **dict.fromkeys(
         ("cosine_summary", "cosines", "details", "first_details", "squeeze_summary", "squeeze_weights"), "measures"
     ),

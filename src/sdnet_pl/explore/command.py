@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from sdnet_pl.errors import InputError, InputWarning
-from sdnet_pl.inference.shipped import DEFAULT, HELP, locate
+from sdnet_pl.inference.pretrained import DEFAULT, HELP, locate
 
 SIDE = 3.4  # inches of each map
 
@@ -60,13 +60,13 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{args.output} is no name of a PNG file; give one that ends in .png with -o.")
     if args.output.resolve() in {path.resolve() for path in (args.picture, args.alpha) if path}:
         raise InputError(f"{args.output} would be overwritten by its own panel; give another file with -o.")
-    from sdnet_pl.data.marks import mark, require_ours
+    from sdnet_pl.data.provenance import mark, require_ours
 
     require_ours(args.output)
     if args.output.exists() and not args.overwrite:
         raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another file with -o.")
 
-    from sdnet_pl.data.pictures import read_alpha, read_rgb, write_png
+    from sdnet_pl.data.image_io import read_alpha, read_rgb, write_png
 
     picture = read_rgb(args.picture)
     target = read_alpha(args.alpha) if args.alpha else None
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     # Below the reading, so that a wrong file is told at once.
     from sdnet_pl.data.alpha_values import odd_alpha
     from sdnet_pl.data.trimap import EVALUATION_KERNEL
-    from sdnet_pl.explore.looks import look
+    from sdnet_pl.explore.inspection import inspect_picture
     from sdnet_pl.inference.weights import load_weights
     from sdnet_pl.reporting.panels import panel_figure, to_array
 
@@ -88,6 +88,6 @@ def run(args: argparse.Namespace) -> int:
     kernel = EVALUATION_KERNEL if args.trimap_kernel is None else args.trimap_kernel
     if target is not None and (said := odd_alpha(args.alpha, target)):
         warnings.warn(said, InputWarning, stacklevel=2)
-    seen = look(model, picture, size, target, trimap_kernel=kernel)
-    write_png(args.output, to_array(panel_figure([seen.row], side=SIDE)), texts=mark())
+    seen = inspect_picture(model, picture, size, target, trimap_kernel=kernel)
+    write_png(args.output, to_array(panel_figure([seen.panel_row], side=SIDE)), texts=mark())
     return 0

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdnet_pl.data.sources.base import Image
-from sdnet_pl.explore.looks import Look
+from sdnet_pl.explore.inspection import Inspection
 from sdnet_pl.explore.measures import full_size_maps, map_name, squeeze_weights
 from sdnet_pl.explore.runs import cosine_curves
 from sdnet_pl.losses.distillation import EVERY_PAIR
@@ -57,46 +57,50 @@ def pictures_figure(pictures: Mapping[str, Image | Tensor], columns: int = 4, si
     return figure
 
 
-def decoder_figure(look: Look, side: float = SIDE) -> Figure:
+def decoder_figure(inspection: Inspection, side: float = SIDE) -> Figure:
     """The picture and its maps from coarse to fine: F̄_dec^4, F̄_dec^3, F̄_dec^2, α_f and the true alpha; below each its
     error α̂ − α, the coarse maps upsampled as the objective does it. Without a true alpha the maps alone.
 
     Args:
-        look: Of :func:`sdnet_pl.explore.look`.
+        inspection: Of :func:`sdnet_pl.explore.inspect_picture`.
         side: Of a picture, in inches.
     """
-    maps = full_size_maps(look)
-    shown = {"input": look.image, **{map_name(i): look.side_alphas[i] for i in (4, 3, 2)}, "α_f": look.alpha}
-    rows, columns = (1, 5) if look.target is None else (2, 6)
+    maps = full_size_maps(inspection)
+    shown = {
+        "input": inspection.image,
+        **{map_name(i): inspection.side_alphas[i] for i in (4, 3, 2)},
+        "α_f": inspection.alpha,
+    }
+    rows, columns = (1, 5) if inspection.target is None else (2, 6)
     with rc_context(STYLE):
         figure = Figure(figsize=(side * columns, (side + 0.2) * rows))
         axes = _blank(figure, rows, columns)
         for axis, (title, picture) in zip(axes, shown.items(), strict=False):
-            _show(axis, title, picture, look.alpha.shape[-2:])
-        if look.target is not None:
-            _show(axes[5], "true α", look.target)
+            _show(axis, title, picture, inspection.alpha.shape[-2:])
+        if inspection.target is not None:
+            _show(axes[5], "true α", inspection.target)
             for axis, values in zip(axes[7:11], maps.values(), strict=True):
-                mad = 1000 * float((values - look.target).abs().mean())
-                _show(axis, f"error, MAD×1000 = {mad:.1f}", error_map(values, look.target))
+                mad = 1000 * float((values - inspection.target).abs().mean())
+                _show(axis, f"error, MAD×1000 = {mad:.1f}", error_map(values, inspection.target))
             bar = figure.colorbar(ScalarMappable(ERROR_SCALE, ERROR_COLORS), ax=axes[11], fraction=0.5, aspect=12)
             bar.set_label("too transparent ↔ too opaque", fontsize=8)
     return figure
 
 
-def branches_figure(looks: Sequence[Look], level: int, side: float = SIDE) -> Figure:
+def branches_figure(inspections: Sequence[Inspection], level: int, side: float = SIDE) -> Figure:
     """How strongly AMPA's three branches answer at each place: the mean over the channels, behind their ReLU.
 
     Bright is strong; each map has its own scale, from 0 to the largest mean, which stands above it.
 
     Args:
-        looks: With ``ampa.{level}.views.depthwise``, ``.atrous`` and ``.asymmetric`` among their features.
+        inspections: With ``ampa.{level}.views.depthwise``, ``.atrous`` and ``.asymmetric`` among their features.
         level: 2, 3 or 4.
         side: Of a picture, in inches.
     """
     with rc_context(STYLE):
-        figure = Figure(figsize=(4 * side, (side + 0.2) * len(looks)))
-        axes = iter(_blank(figure, len(looks), 4))
-        for seen in looks:
+        figure = Figure(figsize=(4 * side, (side + 0.2) * len(inspections)))
+        axes = iter(_blank(figure, len(inspections), 4))
+        for seen in inspections:
             _show(next(axes), "input", seen.image)
             for name in VIEWS:
                 mean = seen.features[f"ampa.{level}.views.{name}"].mean(dim=0).numpy()
@@ -106,18 +110,18 @@ def branches_figure(looks: Sequence[Look], level: int, side: float = SIDE) -> Fi
     return figure
 
 
-def squeeze_figure(looks: Sequence[Look], levels: Sequence[int] = (2, 3, 4)) -> Figure:
+def squeeze_figure(inspections: Sequence[Inspection], levels: Sequence[int] = (2, 3, 4)) -> Figure:
     """The SE weights of AMPA: for each channel, in the order of its mean, the mean and the range over the pictures.
 
     Args:
-        looks: With ``ampa.{level}.attention.gate`` of every level among their features.
+        inspections: With ``ampa.{level}.attention.gate`` of every level among their features.
         levels: Out of 2, 3 and 4.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(3.4 * len(levels), 2.8))
         axes = figure.subplots(1, len(levels), sharey=True, squeeze=False)[0]
         for axis, level in zip(axes, levels, strict=True):
-            weights = squeeze_weights(looks, level)
+            weights = squeeze_weights(inspections, level)
             weights = weights[weights.mean().sort_values(ascending=False).index]
             axis.vlines(range(weights.shape[1]), weights.min(), weights.max(), color=COLORS[4], label="range")
             axis.plot(weights.mean().to_numpy(), ".", color=COLORS[0], markersize=4, label="mean")

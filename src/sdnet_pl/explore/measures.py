@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sdnet_pl.errors import InputError
-from sdnet_pl.explore.looks import Look
+from sdnet_pl.explore.inspection import Inspection
 from sdnet_pl.losses.distillation import EVERY_PAIR
 from sdnet_pl.losses.functional import LAPLACIAN_MIN_SIDE, cosine_distillation_loss, laplacian_pyramid
 from sdnet_pl.reporting.panels import upsampling
@@ -21,41 +21,45 @@ def map_name(level: int) -> str:
     return f"F̄_dec^{level}"
 
 
-def full_size_maps(look: Look) -> dict[str, Tensor]:
+def full_size_maps(inspection: Inspection) -> dict[str, Tensor]:
     """F̄_dec^4, F̄_dec^3, F̄_dec^2 and α_f by name, upsampled bilinearly to the picture's size as the objective does it:
     ``[1, H, W]`` in [0, 1]."""
-    height, width = look.alpha.shape[-2:]
+    height, width = inspection.alpha.shape[-2:]
     maps = {}
     for i in (4, 3, 2):
-        side = look.side_alphas[i]
+        side = inspection.side_alphas[i]
         scale = upsampling(side.shape[-2], height)
         full = F.interpolate(side[None], scale_factor=scale, mode="bilinear", align_corners=False)[0]
         maps[map_name(i)] = full[..., :height, :width]
-    return {**maps, FINAL: look.alpha}
+    return {**maps, FINAL: inspection.alpha}
 
 
-def cosines(look: Look) -> dict[str, float]:
+def cosines(inspection: Inspection) -> dict[str, float]:
     """The cosine of each teacher with each student, by ``"2 → 3"``, in [0, 1]: 1 − that pair's term of L_d."""
     return {
         f"{teacher} → {student}": 1
-        - float(cosine_distillation_loss(look.side_alphas[student][None], look.side_alphas[teacher][None]))
+        - float(cosine_distillation_loss(inspection.side_alphas[student][None], inspection.side_alphas[teacher][None]))
         for teacher, student in EVERY_PAIR
     }
 
 
-def cosine_summary(looks: Sequence[Look]) -> pd.DataFrame:
+def cosine_summary(inspections: Sequence[Inspection]) -> pd.DataFrame:
     """The mean, the least and the largest of :func:`cosines` over pictures: one row each, one column a pair."""
-    return pd.DataFrame([cosines(seen) for seen in looks]).agg(["mean", "min", "max"]).rename_axis("teacher → student")
+    return (
+        pd.DataFrame([cosines(seen) for seen in inspections])
+        .agg(["mean", "min", "max"])
+        .rename_axis("teacher → student")
+    )
 
 
-def details(looks: Sequence[Look]) -> pd.DataFrame:
+def details(inspections: Sequence[Inspection]) -> pd.DataFrame:
     """How much of each map's detail is the true alpha's, band by band of the Laplacian pyramid of L_lap.
 
     The cosine ``⟨L_n(map), L_n(α)⟩ / (‖L_n(map)‖ ‖L_n(α)‖)`` over all pixels of all pictures, as L_d takes it of whole
     maps: 1 where the detail of that size is right up to its strength, 0 where it has nothing to do with the true one.
 
     Args:
-        looks: With true alphas, both sides at least 64.
+        inspections: With true alphas, both sides at least 64.
 
     Returns:
         One row a map, coarse first, one column a band, fine first, in [-1, 1].
@@ -65,7 +69,7 @@ def details(looks: Sequence[Look]) -> pd.DataFrame:
     """
     names = [*map(map_name, (4, 3, 2)), FINAL]
     both, own, true = (pd.DataFrame(0.0, index=names, columns=list(BANDS)) for _ in range(3))
-    for seen in looks:
+    for seen in inspections:
         target = seen.target
         if target is None or min(target.shape[-2:]) < LAPLACIAN_MIN_SIDE:
             raise InputError(
@@ -95,21 +99,21 @@ def first_details(frame: pd.DataFrame, cosine: float = 0.5) -> pd.DataFrame:
     return pd.DataFrame({"first in": first, "cosine of α_f": frame.loc[FINAL]}).rename_axis("detail")
 
 
-def squeeze_weights(looks: Sequence[Look], level: int) -> pd.DataFrame:
+def squeeze_weights(inspections: Sequence[Inspection], level: int) -> pd.DataFrame:
     """The SE weights of AMPA at a level: one row a picture, one column a channel, in [0, 1].
 
     Args:
-        looks: With ``ampa.{level}.attention.gate`` among their features.
+        inspections: With ``ampa.{level}.attention.gate`` among their features.
         level: 2, 3 or 4.
     """
-    return pd.DataFrame([seen.features[f"ampa.{level}.attention.gate"].flatten().tolist() for seen in looks])
+    return pd.DataFrame([seen.features[f"ampa.{level}.attention.gate"].flatten().tolist() for seen in inspections])
 
 
-def squeeze_summary(looks: Sequence[Look], levels: Sequence[int] = (2, 3, 4)) -> pd.DataFrame:
+def squeeze_summary(inspections: Sequence[Inspection], levels: Sequence[int] = (2, 3, 4)) -> pd.DataFrame:
     """What SE makes of the channels at each level of AMPA, in shares of its channels.
 
     Args:
-        looks: As in :func:`squeeze_weights`, several of them.
+        inspections: As in :func:`squeeze_weights`, several of them.
         levels: Out of 2, 3 and 4.
 
     Returns:
@@ -118,7 +122,7 @@ def squeeze_summary(looks: Sequence[Look], levels: Sequence[int] = (2, 3, 4)) ->
     """
     rows = {}
     for level in levels:
-        weights = squeeze_weights(looks, level)
+        weights = squeeze_weights(inspections, level)
         moves = weights.max() - weights.min()
         rows[f"AMPA {level}"] = {
             "channels": weights.shape[1],

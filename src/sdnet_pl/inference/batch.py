@@ -12,8 +12,8 @@ import torch
 from tqdm import tqdm
 
 from sdnet_pl.data.check import usable_cores
-from sdnet_pl.data.marks import job_of, mark
-from sdnet_pl.data.pictures import PackedPicture, encode_png, read_photo, sha256, write_png
+from sdnet_pl.data.image_io import PackedPicture, encode_png, read_photo, sha256, write_png
+from sdnet_pl.data.provenance import job_hash, mark
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.jobs import STREAM, Job, unwritable
 from sdnet_pl.inference.predictor import MattePredictor, shows_nobody
@@ -80,7 +80,7 @@ def _cut_out(job: Job, predictor: MattePredictor, options: Sequence[object]) -> 
     with _large if image[..., 0].size > LARGE else nullcontext():
         cutout = predictor.cutout(image)
         nobody = shows_nobody(cutout[..., 3])
-        texts = mark(None if job.photo == STREAM else job_of(sha256(job.photo), *options), nobody)
+        texts = mark(None if job.photo == STREAM else job_hash(sha256(job.photo), *options), nobody)
         try:
             if job.target == STREAM:
                 encode_png(sys.stdout.buffer, cutout, metadata, texts)

@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.shipped import DEFAULT, HELP, locate
+from sdnet_pl.inference.pretrained import DEFAULT, HELP, locate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +124,7 @@ def from_folder(folder: Path, size: int) -> "list[NDArray[np.float32]]":
     Raises:
         InputError: the folder is missing or empty, or a photo does not decode.
     """
-    from sdnet_pl.data.pictures import list_pictures, read_rgb
+    from sdnet_pl.data.image_io import list_pictures, read_rgb
     from sdnet_pl.inference.predictor import scale_down
 
     files = list_pictures(folder)
@@ -169,7 +169,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.output.exists():
         if args.output.resolve() == weights.resolve():
             raise InputError(f"{args.output} would be overwritten by its own export; give another name.")
-        from sdnet_pl.data.marks import foreign
+        from sdnet_pl.data.provenance import foreign
 
         if not _is_export(args.output):
             raise foreign(args.output)
@@ -181,7 +181,7 @@ def _check(args: argparse.Namespace) -> None:
     if missing and args.output.suffix == ".onnx":
         raise InputError(f"export needs {', '.join(missing)}; install with: pip install 'sdnet_pl[export]'.")
     if args.calibration:
-        from sdnet_pl.data.pictures import list_pictures
+        from sdnet_pl.data.image_io import list_pictures
 
         list_pictures(args.calibration)
     try:

@@ -32,7 +32,7 @@ def plan(photos: list[Path], output: Path) -> list[Job]:
         InputError: a photo is missing, a single file is to hold several cut-outs, or a photo or a file of someone
             else's would be replaced.
     """
-    from sdnet_pl.data.marks import require_ours
+    from sdnet_pl.data.provenance import require_ours
 
     single = _single_target(photos, output)
     jobs = [Job(photos[0], single)] if single else _into_folder(photos, output)
@@ -55,13 +55,13 @@ def leave_out_done(jobs: list[Job], number: Callable[[Path], str], overwrite: bo
 
     Args:
         jobs: as of :func:`plan`.
-        number: tells of a photo what :func:`sdnet_pl.data.marks.job_of` gives.
+        number: tells of a photo what :func:`sdnet_pl.data.provenance.job_hash` gives.
         overwrite: whether a cut-out of an earlier call may be replaced.
 
     Raises:
         InputError: a cut-out of another photo or of other options exists, and ``overwrite`` is false.
     """
-    from sdnet_pl.data.marks import was_made_of
+    from sdnet_pl.data.provenance import was_made_of
 
     if overwrite:
         return jobs
@@ -95,7 +95,7 @@ def _single_target(photos: list[Path], output: Path) -> Path | None:
 
 
 def _into_folder(photos: list[Path], output: Path) -> list[Job]:
-    from sdnet_pl.data.names import distinct_names
+    from sdnet_pl.data.output_names import distinct_names
 
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; give a folder with -o.")
@@ -111,8 +111,8 @@ def _into_folder(photos: list[Path], output: Path) -> list[Job]:
 
 def _below(photo: Path, output: Path) -> list[tuple[Path, Path]]:
     """A photo, or those of a folder, each with its path below what was given."""
-    from sdnet_pl.data.marks import is_ours
-    from sdnet_pl.data.pictures import list_pictures
+    from sdnet_pl.data.image_io import list_pictures
+    from sdnet_pl.data.provenance import is_ours
 
     if not photo.exists():
         raise _missing(photo)

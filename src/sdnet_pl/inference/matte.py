@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.jobs import STREAM, Job, leave_out_done, plan, unwritable
-from sdnet_pl.inference.shipped import DEFAULT, HELP, locate
+from sdnet_pl.inference.pretrained import DEFAULT, HELP, locate
 
 if TYPE_CHECKING:
     from sdnet_pl.inference.batch import Done
@@ -67,15 +67,15 @@ def run(args: argparse.Namespace) -> int:
     if jobs[0].target == STREAM and sys.stdout.isatty():
         raise InputError("A picture is no text for a terminal; redirect it: -o - > cutout.png, or give -o cutout.png.")
 
-    from sdnet_pl.data.marks import job_of
-    from sdnet_pl.data.pictures import sha256
+    from sdnet_pl.data.image_io import sha256
+    from sdnet_pl.data.provenance import job_hash
     from sdnet_pl.inference.predictor import MattePredictor, check_size, choose_device
 
     device = choose_device(args.device)
     if args.size is not None:
         check_size(args.size)
     options = sha256(weights), args.size
-    left = leave_out_done(jobs, lambda photo: job_of(sha256(photo), *options), args.overwrite)
+    left = leave_out_done(jobs, lambda photo: job_hash(sha256(photo), *options), args.overwrite)
     if jobs[0].target != STREAM:
         _make_folder(args.output if len(jobs) > 1 else jobs[0].target.parent)
 
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _summarise(kept: list[Job], done: "list[Done]", output: Path) -> None:
     """What there is to say of a call: of a single photo with a person in it, nothing."""
-    from sdnet_pl.data.marks import found_nobody
+    from sdnet_pl.data.provenance import found_nobody
 
     nobody = [str(job.photo) for job in kept if found_nobody(job.target)]
     nobody += [str(outcome.job.photo) for outcome in done if outcome.nobody]
@@ -129,7 +129,7 @@ def _summarise(kept: list[Job], done: "list[Done]", output: Path) -> None:
 
 def _superseded(jobs: list[Job]) -> list[Path]:
     """Cut-outs from before another photo of the same stem joined."""
-    from sdnet_pl.data.marks import is_ours
+    from sdnet_pl.data.provenance import is_ours
 
     longer = [job for job in jobs if job.photo.suffix and job.target.name == f"{job.photo.name}.png"]
     shorter = {job.target.with_name(f"{job.photo.stem}.png") for job in longer} - {job.target for job in jobs}

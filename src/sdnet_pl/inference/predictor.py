@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sdnet_pl.data.foreground_color import cut_out
+from sdnet_pl.data.foreground_colors import cut_out
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.closer import find_small
 from sdnet_pl.nn import SDNet, fold_batch_norm
@@ -71,7 +71,7 @@ class MattePredictor:
         """The person with straight alpha, uint8 ``[H, W, 4]``, RGBA, for a photo uint8 ``[H, W, 3]``, RGB.
 
         Colours are the person's own, estimated where the photo shows old background through hair and edges, and black
-        away from the person (:func:`sdnet_pl.data.foreground_color.cut_out`).
+        away from the person (:func:`sdnet_pl.data.foreground_colors.cut_out`).
         """
         return cut_out(image, self.alpha(image))
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sdnet_pl.data.files import write_bytes
 from sdnet_pl.errors import InputError, did_you_mean
-from sdnet_pl.inference.shipped import DEFAULT, locate, shipped
+from sdnet_pl.inference.pretrained import DEFAULT, locate, pretrained_weights
 from sdnet_pl.nn import SDNet, create_model
 
 ARCHITECTURE = ("preset", "trimap", "network")
@@ -96,10 +96,9 @@ def load_pretrained(name: str = DEFAULT, trimap: bool = False) -> SDNet:
         InputError: No such weights ship, or their file is damaged.
     """
     full = f"{name}-trimap" if trimap else name
-    if full not in shipped():
-        raise InputError(
-            f"No weights {full} ship; there are {', '.join(shipped())}{did_you_mean(full, shipped(), '.')}"
-        )
+    names = pretrained_weights()
+    if full not in names:
+        raise InputError(f"No weights {full} ship; there are {', '.join(names)}{did_you_mean(full, names, '.')}")
     return read_weights(full).build()
 
 
@@ -117,7 +116,7 @@ def read_weights(weights: str | Path) -> Trained:
             source=path,
             licence=checkpoint.get("licence"),
         )
-    expected = shipped().get(str(weights))
+    expected = pretrained_weights().get(str(weights))
     if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
         raise InputError(f"{path} is damaged: its sha256 is not {expected}; install sdnet_pl again.")
     try:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sdnet_pl.data.benchmarks import Benchmark
 from sdnet_pl.data.files import write_text
-from sdnet_pl.data.pictures import write_png
+from sdnet_pl.data.image_io import write_png
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.lit.loggers import log_histogram, log_pictures, log_table
 from sdnet_pl.lit.module import SDNetModule

@@ -23,9 +23,9 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf.errors import OmegaConfBaseException
 
+from sdnet_pl.data.config_suggestions import suggest
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.data.files import name_full_disk, read_text
-from sdnet_pl.data.mistyped import guess
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.weights import ARCHITECTURE, architecture, read_checkpoint, read_weights
 from sdnet_pl.lit.callbacks import (
@@ -36,8 +36,8 @@ from sdnet_pl.lit.callbacks import (
     Throughput,
     test_rows,
 )
-from sdnet_pl.lit.card import leave_model
 from sdnet_pl.lit.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
+from sdnet_pl.lit.model_card import save_model_card
 from sdnet_pl.lit.module import HEADLINE, SDNetModule
 from sdnet_pl.lit.predictions import PredictionWriter
 from sdnet_pl.reporting.saved_config import dump, with_references
@@ -66,7 +66,7 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         text = " ".join(message.split())
-        meant = guess(text, self, sys.argv[1:]).rstrip("?")
+        meant = suggest(text, self, sys.argv[1:]).rstrip("?")
         raise InputError(f"{text}{meant}{'?' if meant else ';'} `sdnet-pl COMMAND --help` lists the options.") from ex
 
     def parse_args(self, *args: Any, **options: Any) -> Namespace:  # type: ignore[override]
@@ -213,7 +213,7 @@ class SDNetCLI(LightningCLI):
             )
         self.trainer.test(self.model, datamodule=self.datamodule)
         if best and self.trainer.is_global_zero:
-            leave_model(self.trainer, self.model, Path(best), test_rows(self.model))
+            save_model_card(self.trainer, self.model, Path(best), test_rows(self.model))
 
     def _command(self) -> Namespace:
         return self.config[self.config.subcommand]

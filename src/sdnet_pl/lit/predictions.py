@@ -12,8 +12,8 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from sdnet_pl.data.files import as_file
-from sdnet_pl.data.marks import job_of, mark, require_ours, was_made_of
-from sdnet_pl.data.pictures import sha256, write_png
+from sdnet_pl.data.image_io import sha256, write_png
+from sdnet_pl.data.provenance import job_hash, mark, require_ours, was_made_of
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import nobody_found, shows_nobody
 from sdnet_pl.lit.module import SDNetModule
@@ -82,7 +82,7 @@ class PredictionWriter(BasePredictionWriter):
         return as_file(self.folder / f"{name}.png")
 
     def _job(self, name: str) -> str:
-        return job_of(sha256(self.photos[name]), self._weights, self.module.prediction_size)
+        return job_hash(sha256(self.photos[name]), self._weights, self.module.prediction_size)
 
     @cached_property
     def _weights(self) -> str:

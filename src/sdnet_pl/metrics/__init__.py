@@ -6,7 +6,7 @@ from typing import Any
 # Resolved on first use: the names of the scores must not cost the seconds in which torchmetrics is loaded.
 _HOME = {
     "MAD": "matting",
-    "METRIC_LABELS": "labels",
+    "METRIC_LABELS": "headings",
     "MSE": "matting",
     "SAD": "matting",
     "BenchmarkMetrics": "collection",

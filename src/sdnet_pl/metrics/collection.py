@@ -13,8 +13,8 @@ from sdnet_pl.metrics.functional import (
     intersection_over_union,
     reduce_errors,
 )
-from sdnet_pl.metrics.levels import Levels, quantise
 from sdnet_pl.metrics.matting import STATE_DTYPE, ImageMeans
+from sdnet_pl.metrics.quantisation import QuantisedMattes, quantise
 
 QUICK_SCORES = ("mad_whole", "mse_whole", "sad_whole", "sad_unknown", "mse_unknown", "iou_whole")
 FULL_SCORES = (
@@ -26,7 +26,7 @@ FULL_SCORES = (
 )
 
 
-def image_scores(levels: Levels, names: Sequence[str]) -> Tensor:
+def image_scores(levels: QuantisedMattes, names: Sequence[str]) -> Tensor:
     """Score every image of a batch.
 
     Args:

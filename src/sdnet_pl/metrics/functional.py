@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from sdnet_pl.metrics.levels import Levels, quantise
+from sdnet_pl.metrics.quantisation import QuantisedMattes, quantise
 
 GRADIENT_SIGMA = 1.4
 # where the Gaussian falls below 1e-2: a 9x9 kernel
@@ -43,7 +43,7 @@ class Score(NamedTuple):
         per_pixel: divide by the number of pixels of the region, too.
     """
 
-    errors: Callable[[Levels], Tensor]
+    errors: Callable[[QuantisedMattes], Tensor]
     unit: float
     per_pixel: bool
 
@@ -172,19 +172,19 @@ def connectivity_error(pred: Tensor, target: Tensor, trimap: Tensor | None = Non
     return _evaluate("connectivity", quantise(pred, target, trimap))
 
 
-def _absolute(levels: Levels) -> Tensor:
+def _absolute(levels: QuantisedMattes) -> Tensor:
     return (levels.pred - levels.target).abs()
 
 
-def _squared(levels: Levels) -> Tensor:
+def _squared(levels: QuantisedMattes) -> Tensor:
     return (levels.pred - levels.target).square()
 
 
-def _gradient(levels: Levels) -> Tensor:
+def _gradient(levels: QuantisedMattes) -> Tensor:
     return _per_image(lambda pred, target: np.square(_amplitude(pred) - _amplitude(target)), levels)
 
 
-def _connectivity(levels: Levels) -> Tensor:
+def _connectivity(levels: QuantisedMattes) -> Tensor:
     return _per_image(_connectivity_of, levels)
 
 
@@ -224,7 +224,7 @@ def reduce_errors(score: Score, errors: Tensor, region: Tensor | None) -> Tensor
     return value.where(pixels > 0, torch.nan)
 
 
-def intersection_over_union(levels: Levels) -> Tensor:
+def intersection_over_union(levels: QuantisedMattes) -> Tensor:
     """How far the people agree: |A ∩ B| / |A ∪ B| of the pixels with alpha >= 0.5, for masks without a soft edge.
 
     Args:
@@ -286,12 +286,12 @@ def constant_matte(histogram: Tensor) -> dict[str, Tensor]:
     return {"alpha": alpha, "mad": (share * distance).sum(), "mse": (share * distance.square()).sum()}
 
 
-def _evaluate(name: str, levels: Levels) -> Tensor:
+def _evaluate(name: str, levels: QuantisedMattes) -> Tensor:
     score = SCORES[name]
     return reduce_errors(score, score.errors(levels), levels.unknown)
 
 
-def _per_image(errors_of: Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray], levels: Levels) -> Tensor:
+def _per_image(errors_of: Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray], levels: QuantisedMattes) -> Tensor:
     preds, targets = levels.pred[:, 0].cpu().numpy(), levels.target[:, 0].cpu().numpy()
     errors = [errors_of(pred, target) for pred, target in zip(preds, targets, strict=True)]
     device = levels.pred.device

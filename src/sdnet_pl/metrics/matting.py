@@ -8,7 +8,7 @@ from torchmetrics import Metric
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.metrics.functional import SCORES, alpha_histogram, constant_matte, reduce_errors
-from sdnet_pl.metrics.levels import check_alpha, quantise, to_levels
+from sdnet_pl.metrics.quantisation import check_alpha, quantise, to_levels
 
 Region = Literal["whole", "unknown"]
 REGIONS: tuple[Region, ...] = ("whole", "unknown")

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
     import yaml
 
-    from sdnet_pl.data.composed import find_composed
+    from sdnet_pl.data.benchmark_folder import find_benchmark_folder
     from sdnet_pl.data.files import write_text
     from sdnet_pl.reporting.folder_scores import FolderScores, folder_hash
     from sdnet_pl.reporting.tables import CONSTANT, NETWORK, image_rows, score_rows, to_csv, to_markdown
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{method!r} is what a run's own table calls its rows; give the method's name with --method.")
     regions = [args.region] if args.region else list(REGIONS) if args.trimap else ["whole"]
     workers = min(8, (os.cpu_count() or 1) // 2) if args.workers is None else args.workers
-    composed = find_composed(args.alpha)
+    composed = find_benchmark_folder(args.alpha)
     benchmark = args.benchmark or (composed.file.stem if composed else args.alpha.resolve().name)
     names = "metrics.csv", "metrics.md", "images.csv", f"benchmarks/{benchmark}.yaml"
     if args.output and (held := [name for name in names if (args.output / name).exists()]):
@@ -144,7 +144,7 @@ def plan(pred: Path, alpha: Path, trimap: Path | None) -> "dict[str, Files]":
     Raises:
         InputError: a folder is missing or empty, or names, sizes or channels are wrong; all such pictures are counted.
     """
-    from sdnet_pl.data.pictures import pictures_by_name, read_header, require_single_channel
+    from sdnet_pl.data.image_io import pictures_by_name, read_header, require_single_channel
 
     preds, alphas = pictures_by_name(pred), pictures_by_name(alpha)
     trimaps = None if trimap is None else pictures_by_name(trimap)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from sdnet_pl.data.composition import composite_uint8
-from sdnet_pl.data.foreground_color import estimate_foreground
+from sdnet_pl.data.foreground_colors import estimate_foreground
 from sdnet_pl.data.sources.base import Foreground, Image
 
 # From too transparent (blue) over right (white) to too opaque (orange): Okabe and Ito's pair in the middle of each

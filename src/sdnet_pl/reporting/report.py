@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("Table 4 holds no scores: runs enter its plot alone, which needs -o DIR.")
 
     from sdnet_pl.data.files import write_text
-    from sdnet_pl.data.marks import mark, require_ours
-    from sdnet_pl.data.pictures import write_png
+    from sdnet_pl.data.image_io import write_png
+    from sdnet_pl.data.provenance import mark, require_ours
     from sdnet_pl.reporting.comparison import score_table, size_table
     from sdnet_pl.reporting.panels import to_array
     from sdnet_pl.reporting.paper import read_paper
@@ -91,7 +91,7 @@ def _require_ours(file: Path, content: str) -> None:
     Raises:
         InputError: there is such a file.
     """
-    from sdnet_pl.data.marks import foreign
+    from sdnet_pl.data.provenance import foreign
 
     def begins(text: str) -> list[str]:
         return text.partition("\n")[0].split(",")[:3]  # a csv's later columns follow from the runs

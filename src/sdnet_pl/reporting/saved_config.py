@@ -15,7 +15,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from sdnet_pl.data.files import read_text
-from sdnet_pl.inference.shipped import shipped
+from sdnet_pl.inference.pretrained import pretrained_weights
 
 Key = str | int
 # The keys whose values are places on a disk, in this package and in Lightning; a value may be that of a file anyway.
@@ -145,7 +145,7 @@ def _placed(config: Any, key: Key = "") -> Any:
 def _is_place(key: Key, value: str) -> bool:
     if key == "class_path" or (key == "save_dir" and value == "."):  # the loggers' word for the run's own directory
         return False
-    if "://" in value or value.startswith("${") or value in shipped():
+    if "://" in value or value.startswith("${") or value in pretrained_weights():
         return False
     return bool(_PLACE.fullmatch(str(key))) or ("." in value and os.path.isfile(value))
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from sdnet_pl.cli import main
-from sdnet_pl.data.pictures import write_png
+from sdnet_pl.data.image_io import write_png
 from sdnet_pl.data.prepare import samples
 from sdnet_pl.data.prepare.manifest import JOURNAL, Journal
 
@@ -159,7 +159,7 @@ def test_nothing_usable_is_no_data_set(prepare, source, tmp_path, capsys):
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 from sdnet_pl.cli import main
-from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.data.image_io import atomic_write
 from sdnet_pl.data.prepare import samples
 
 write, calls = samples.write_png, []

@@ -17,12 +17,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from sdnet_pl.cli import main
+from sdnet_pl.data.dataset import MattingDataset
 from sdnet_pl.data.prepare import shards
 from sdnet_pl.data.prepare.manifest import JOURNAL
+from sdnet_pl.data.samplers import EpochSampler
 from sdnet_pl.data.sources.folders import BackgroundFolder, PairFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds
 from sdnet_pl.data.sources.shards import BackgroundShards, PairShards
-from sdnet_pl.data.training import CompositionDataset, EpochSampler
 from sdnet_pl.errors import InputError
 
 pytest.importorskip("litdata", reason="shards need litdata")
@@ -116,7 +117,7 @@ import os, signal, sys
 from pathlib import Path
 from sdnet_pl.cli import main
 from sdnet_pl.data.prepare import shards
-from sdnet_pl.data.pictures import atomic_write
+from sdnet_pl.data.image_io import atomic_write
 
 shards.SHARD, calls = 2, []
 
@@ -198,7 +199,7 @@ def test_samples_are_those_of_the_folder(cutouts, tmp_path, workers, start_metho
     people[0].load(0)
     batches = []
     for source in people:
-        dataset = CompositionDataset([source], [ProceduralBackgrounds(4, 64)], 64, seed=0)
+        dataset = MattingDataset([source], [ProceduralBackgrounds(4, 64)], 64, seed=0)
         batches.append(list(DataLoader(dataset, sampler=EpochSampler(8), batch_size=2, num_workers=workers)))
     for one, other in zip(*batches, strict=True):
         for key, value in one.items():
@@ -255,7 +256,7 @@ def test_two_processes_share_the_samples_and_go_on_in_the_middle_of_an_epoch(cut
     seen = [json.loads((tmp_path / f"seen-{rank}.json").read_text()) for rank in range(2)]
     assert [length for length, _, _ in seen] == [5, 5]
     folder = PairFolder(str(tmp_path / "folder/train"), extended=True)
-    expected = CompositionDataset([folder], [ProceduralBackgrounds(size=64)], 64, seed=0)
+    expected = MattingDataset([folder], [ProceduralBackgrounds(size=64)], 64, seed=0)
     numbers = [int(expected[number]["seed"]) for number in range(12)]
     assert [whole for _, whole, _ in seen] == [numbers[0::2], numbers[1::2]]  # each sample once
     assert [rest for _, _, rest in seen] == [numbers[8::2], numbers[9::2]]

@@ -70,7 +70,7 @@ def find_voc(root: Path, names: Names) -> Found:
     Raises:
         InputError: there is no folder of pictures beside one of annotations.
     """
-    from sdnet_pl.data.pictures import list_pictures
+    from sdnet_pl.data.image_io import list_pictures
 
     found = Found()
     for folder in find_folders(root, "JPEGImages"):

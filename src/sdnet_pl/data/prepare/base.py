@@ -202,7 +202,7 @@ def _select(candidates: list[Candidate], names: Names, found: Found) -> list[Can
 
 def _by_name(root: Path, folder: Path, found: Found) -> dict[str, str]:
     """The pictures of a folder as paths below ``root``, by their path below the folder without its suffix."""
-    from sdnet_pl.data.pictures import list_pictures
+    from sdnet_pl.data.image_io import list_pictures
 
     named: dict[str, str] = {}
     for file in list_pictures(folder):

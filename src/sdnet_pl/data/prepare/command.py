@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         return _verify(args.verify)
     _check(args)
 
-    from sdnet_pl.data.pictures import sha256
+    from sdnet_pl.data.image_io import sha256
     from sdnet_pl.data.prepare.archive import is_archive, unpack
     from sdnet_pl.data.prepare.manifest import UNPACKED, Journal
 

@@ -47,7 +47,7 @@ def find_people(root: Path, names: Names, parts: tuple[Part, ...]) -> Found:
 
 def find_cutouts(root: Path, names: Names) -> Found:
     """Every picture of a folder and its sub-folders."""
-    from sdnet_pl.data.pictures import list_pictures
+    from sdnet_pl.data.image_io import list_pictures
 
     found = Found()
     named: dict[str, str] = {}

@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sdnet_pl.data.foreground import extend_foreground
-from sdnet_pl.data.foreground_color import estimate_foreground
-from sdnet_pl.data.pictures import (
+from sdnet_pl.data.foreground_colors import estimate_foreground, extend_foreground
+from sdnet_pl.data.image_io import (
     atomic_write,
     read_alpha,
     read_header,

@@ -12,8 +12,8 @@ import numpy as np
 
 from sdnet_pl.data.alpha_values import require_mask
 from sdnet_pl.data.files import read_names
-from sdnet_pl.data.foreground import extend_foreground
-from sdnet_pl.data.pictures import (
+from sdnet_pl.data.foreground_colors import extend_foreground
+from sdnet_pl.data.image_io import (
     Header,
     list_pictures,
     picture_name,

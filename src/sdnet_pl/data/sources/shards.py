@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-from sdnet_pl.data.pictures import PackedPicture, read_alpha, read_rgb
+from sdnet_pl.data.image_io import PackedPicture, read_alpha, read_rgb
 from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image
 from sdnet_pl.errors import InputError
 
