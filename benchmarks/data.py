@@ -85,7 +85,8 @@ class NaiveOrder:
     """
 
     def __init__(self, cutouts: CutoutFolder, scenes: BackgroundFolder, size: int) -> None:
-        self.cutouts, self.scenes, self.size = cutouts.files, scenes.files, size
+        self.cutouts, self.scenes = ([file for (file,) in source.files] for source in (cutouts, scenes))
+        self.size = size
         colors = A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=0.8)
         affine = A.Affine(scale=(0.6, 1.4), rotate=(-15, 15), shear=(-6, 6), border_mode=cv2.BORDER_REPLICATE)
         self.foreground = A.Compose([affine, A.HorizontalFlip(p=0.5), colors])

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--least", type=float, default=0.03, help="share of gaps to be listed (default: %(default)s)")
     args = parser.parse_args(arguments)
     people = CutoutFolder(str(args.folder))
-    for file in tqdm(people.files, unit="picture"):
+    for (file,) in tqdm(people.files, unit="picture"):
         if gap_share(read_rgba(file)[1]) >= args.least:
             print(file.relative_to(args.folder).with_suffix("").as_posix())
 

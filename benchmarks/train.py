@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import interleave, positive
 from sdnet_pl.data import MattingDataModule
+from sdnet_pl.data.batches import TrainingBatch
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.reporting.tables import to_markdown
 
@@ -126,7 +127,7 @@ class Step:
             return sum(e.time_range.elapsed_us() for e in kernels) / 1e6 / seconds
         return sum(e.self_cpu_time_total for e in profiler.key_averages() if e.key.startswith("aten::")) / 1e6 / wall
 
-    def _on_device(self) -> dict[str, Tensor]:
+    def _on_device(self) -> TrainingBatch:
         batch = self.data.transfer_batch_to_device(self.batch, self.device, 0)
         return self.data.on_after_batch_transfer(batch, 0)
 

@@ -123,7 +123,7 @@ def test_the_picture_is_the_composite_of_its_parts(folder, size):
         height, width = sample["alpha"].shape[1:]
         assert sample["image"].shape == (3, height, width)
         assert sample["trimap"].shape == sample["alpha"].shape == (1, height, width)
-        assert {sample[key].dtype for key in ("image", "alpha", "trimap")} == {torch.uint8}
+        assert {picture.dtype for picture in (sample["image"], sample["alpha"], sample["trimap"])} == {torch.uint8}
         np.testing.assert_array_equal(sample["trimap"][0], evaluation_trimap(sample["alpha"][0].numpy()))
         if (height, width) != person.alpha.shape:
             continue
@@ -230,7 +230,7 @@ def test_photos_are_scored_against_their_masks(folder):
     for index in range(3):
         photo, mask, known = listed.photos.load(index)
         sample, padding = listed[index], listed[index + 3]
-        assert {sample[key].dtype for key in ("image", "alpha", "trimap")} == {torch.uint8}
+        assert {picture.dtype for picture in (sample["image"], sample["alpha"], sample["trimap"])} == {torch.uint8}
         np.testing.assert_array_equal(sample["image"].permute(1, 2, 0), photo)
         # The mask counts everywhere, and nothing as an unknown region.
         assert (known == 0).any()

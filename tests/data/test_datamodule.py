@@ -4,7 +4,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import Mock
 
 import cv2
@@ -15,6 +15,7 @@ from lightning.pytorch import LightningModule, Trainer
 from PIL import Image as Pillow
 from torch.utils.data import Dataset
 
+from sdnet_pl.data.batches import EvaluationBatch, TrainingBatch
 from sdnet_pl.data.benchmarks import CompositeBenchmark
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder, MaskFolder
@@ -22,6 +23,13 @@ from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPo
 from sdnet_pl.errors import InputError
 
 CHANCES = ("photo", "no_person", "second_person", "whole_person", "object_in_front", "tone")
+IMAGES: tuple[Literal["foreground", "background", "alpha", "composite", "image"], ...] = (
+    "foreground",
+    "background",
+    "alpha",
+    "composite",
+    "image",
+)
 LOOKS = {"mirror": 0.5, "color_jitter": 0.8, "background_blur": 0.25}
 
 
@@ -59,7 +67,7 @@ def photos(tmp_path: Path) -> MaskFolder:
     return MaskFolder(str(tmp_path), band=0.05)
 
 
-def first_training_batch(data: MattingDataModule) -> dict[str, torch.Tensor]:
+def first_training_batch(data: MattingDataModule) -> TrainingBatch:
     data.setup("fit")
     return data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
 
@@ -88,10 +96,10 @@ def test_validation_people_are_not_trained_on():
 def test_a_training_batch_is_composited_then_degraded():
     data = small(degradation=1.0)
     batch = first_training_batch(data)
-    for key in ("foreground", "background", "alpha", "composite", "image"):
-        assert batch[key].dtype == torch.float32
-        assert batch[key].min() >= 0
-        assert batch[key].max() <= 1
+    for image in (batch[key] for key in IMAGES):
+        assert image.dtype == torch.float32
+        assert image.min() >= 0
+        assert image.max() <= 1
     assert batch["trimap"].dtype == torch.uint8
     mixed = batch["alpha"] * batch["foreground"] + (1 - batch["alpha"]) * batch["background"]
     torch.testing.assert_close(batch["composite"], mixed)
@@ -117,8 +125,9 @@ def test_without_degradation_the_network_sees_the_composite():
 
 def test_one_seed_gives_one_batch():
     first, again, other = (first_training_batch(small(degradation=1.0, seed=seed)) for seed in (3, 3, 4))
-    for key, value in first.items():
-        assert torch.equal(value, again[key]), key
+    for key in IMAGES:
+        assert torch.equal(first[key], again[key]), key
+    assert torch.equal(first["seed"], again["seed"])
     assert not torch.equal(first["image"], other["image"])
 
 
@@ -333,11 +342,11 @@ class Recorder(LightningModule):
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.folder, self.seen = folder, list[int]()
 
-    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> torch.Tensor:
         self.seen += batch["seed"].tolist()
         return self.weight.sum()
 
-    def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
         pass
 
     def on_train_batch_end(self, *args: Any) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 from unittest.mock import Mock
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader, DistributedSampler
 
+from sdnet_pl.data.batches import TrainingSample
 from sdnet_pl.data.dataset import MattingDataset, to_tensor
 from sdnet_pl.data.image_io import read_rgba, write_png
 from sdnet_pl.data.samplers import EpochSampler, EvaluationSampler
@@ -24,7 +25,10 @@ from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 
 SIZE = 64
-KEYS = ("foreground", "alpha", "background", "trimap", "seed")
+Key = Literal["foreground", "alpha", "background", "trimap", "seed"]
+KEYS: tuple[Key, ...] = ("foreground", "alpha", "background", "trimap", "seed")
+LAYERS: tuple[Key, ...] = ("foreground", "background")
+DRAWN: tuple[Key, ...] = ("foreground", "alpha", "background", "seed")
 EXTRAS = ("photo", "no_person", "second_person", "whole_person", "object_in_front", "tone")
 
 
@@ -109,13 +113,13 @@ def portraits(size: int | Callable[[int], int] = SIZE, **options: Any) -> Mattin
     return MattingDataset([people], [scenes], size, seed=0, **({"photos": [Photos(3)]} | options))
 
 
-def assert_equal(sample: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+def assert_equal(sample: TrainingSample, other: TrainingSample) -> None:
     assert sample.keys() == other.keys()
     for key, value in sample.items():
-        assert torch.equal(value, other[key]), key
+        assert torch.equal(cast(torch.Tensor, value), cast(dict[str, torch.Tensor], other)[key]), key
 
 
-def epochs(workers: int, seed: int = 0, count: int = 2, samples: int = 8) -> list[list[dict[str, torch.Tensor]]]:
+def epochs(workers: int, seed: int = 0, count: int = 2, samples: int = 8) -> list[list[TrainingSample]]:
     """The samples of some epochs from a fresh dataset with one foreground and one background."""
     sampler = EpochSampler(samples)
     dataset = MattingDataset([Still()], [StillScene()], SIZE, seed)
@@ -125,12 +129,12 @@ def epochs(workers: int, seed: int = 0, count: int = 2, samples: int = 8) -> lis
     out = []
     for epoch in range(count):
         sampler.set_epoch(epoch)
-        out.append([{key: batch[key][i] for key in KEYS} for batch in loader for i in range(2)])
+        out.append([cast(TrainingSample, {key: batch[key][i] for key in KEYS}) for batch in loader for i in range(2)])
     return out
 
 
 @pytest.fixture(scope="module")
-def with_two_workers() -> list[list[dict[str, torch.Tensor]]]:
+def with_two_workers() -> list[list[TrainingSample]]:
     return epochs(workers=2)
 
 
@@ -138,7 +142,7 @@ def test_shapes_and_types():
     dataset = MattingDataset([ProceduralPortraits(size=SIZE)], [ProceduralBackgrounds(size=SIZE)], SIZE, seed=0)
     sample = dataset[3]
     assert tuple(sample) == KEYS
-    for key, channels in (("foreground", 3), ("alpha", 1), ("background", 3), ("trimap", 1)):
+    for key, channels in zip(KEYS[:4], (3, 1, 3, 1), strict=True):
         assert sample[key].shape == (channels, SIZE, SIZE)
         assert sample[key].dtype == torch.uint8
     assert sample["seed"].shape == ()
@@ -166,7 +170,7 @@ def test_no_two_samples_of_two_workers_and_two_epochs_are_alike(with_two_workers
     """albumentations' own state would give each pair of workers, and each epoch, the same draws."""
     samples = [sample for epoch in with_two_workers for sample in epoch]
     assert len(samples) == 16
-    for key in ("foreground", "alpha", "background", "seed"):
+    for key in DRAWN:
         assert len({sample[key].numpy().tobytes() for sample in samples}) == 16, key
 
 
@@ -180,7 +184,7 @@ def test_samples_do_not_depend_on_the_number_of_workers(with_two_workers, worker
 
 def test_another_seed_gives_other_samples(with_two_workers):
     for sample, other in zip(epochs(0, seed=1, count=1)[0], with_two_workers[0], strict=True):
-        for key in ("foreground", "alpha", "background", "seed"):
+        for key in DRAWN:
             assert not torch.equal(sample[key], other[key]), key
 
 
@@ -296,7 +300,7 @@ def test_a_photo_is_its_own_foreground_and_background(monkeypatch):
         assert torch.equal(sample["background"], photo)
         assert torch.equal(sample["alpha"], alpha)
         assert torch.equal(sample["known"], known)
-        assert {key: sample[key].dtype for key in ("alpha", "known")} == dict.fromkeys(("alpha", "known"), torch.uint8)
+        assert sample["alpha"].dtype == sample["known"].dtype == torch.uint8
         assert sample["alpha"].any()
         uncertain += not sample["known"].all()
     assert uncertain > 0
@@ -372,8 +376,8 @@ def test_a_sample_without_anybody_shows_its_background():
         assert sample["alpha"].any()
         assert not empty["alpha"].any()
         assert not empty["trimap"].any()
-        for key in ("foreground", "background"):
-            assert torch.equal(empty[key], sample[key])
+        assert torch.equal(empty["foreground"], sample["foreground"])
+        assert torch.equal(empty["background"], sample["background"])
 
 
 def test_an_object_in_front_hides_people_and_background():
@@ -398,7 +402,7 @@ def test_another_light_falls_on_foreground_and_background_alike(photo):
         assert not torch.equal(after["foreground"], before["foreground"])
         for channel in range(3):
             table = torch.zeros(256, dtype=torch.uint8)
-            layers = [(before[key][channel].long(), after[key][channel]) for key in ("foreground", "background")]
+            layers = [(before[key][channel].long(), after[key][channel]) for key in LAYERS]
             for old, new in layers:
                 table[old] = new
             for old, new in layers:

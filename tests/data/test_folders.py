@@ -300,8 +300,8 @@ def test_named_cutouts_come_as_often_as_asked(cutout_root: Path, tmp_path: Path)
     (tmp_path / "names.txt").write_text("val/01\n\ntrain/03 \n")
     chosen = CutoutFolder(str(cutout_root / "cutouts"), names=str(tmp_path / "names.txt"), weight=3)
     assert len(chosen) == 6
-    expected = [str(file) for file in everyone.files if file.match("val/01.png") or file.match("train/03.png")]
-    assert sorted(map(str, chosen.files)) == sorted(expected)
+    expected = [str(file) for (file,) in everyone.files if file.match("val/01.png") or file.match("train/03.png")]
+    assert sorted(str(file) for (file,) in chosen.files) == sorted(expected)
     assert chosen.fingerprint(0) == chosen.fingerprint(4) != chosen.fingerprint(1)
     np.testing.assert_array_equal(chosen.load(1).alpha, chosen.load(5).alpha)
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 from sdnet_pl.cli import main
 from sdnet_pl.data import CompositeBenchmark, ProceduralBackgrounds, ProceduralPortraits
+from sdnet_pl.data.batches import TrainingBatch
 from sdnet_pl.inference.weights import load_weights, read_weights
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.lit.module import _compiled
@@ -178,7 +179,7 @@ def test_a_step_without_a_finite_gradient_is_skipped_and_counted(
 ):
     step, seen = SDNetModule.training_step, []
 
-    def second_is_infinite(self: SDNetModule, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+    def second_is_infinite(self: SDNetModule, batch: TrainingBatch, batch_idx: int) -> torch.Tensor:
         seen.append([p.detach().clone() for p in self.parameters()])
         loss = step(self, batch, batch_idx)
         return loss * torch.inf if batch_idx == 1 else loss

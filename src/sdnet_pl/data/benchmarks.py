@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
+from sdnet_pl.data.batches import EvaluationSample
 from sdnet_pl.data.composition import composite_uint8, cover
 from sdnet_pl.data.dataset import load_or_next, to_tensor
 from sdnet_pl.data.image_io import picture_name, read_alpha, read_rgb
@@ -31,7 +31,7 @@ from sdnet_pl.data.trimap import EVALUATION_KERNEL, check_kernel, evaluation_tri
 from sdnet_pl.errors import InputError
 
 
-class Benchmark(Dataset[dict[str, Tensor]], ABC):
+class Benchmark(Dataset[EvaluationSample], ABC):
     """Pictures with their alpha in an order that is fixed, and a hash of all that their pixels depend on."""
 
     @property
@@ -44,11 +44,8 @@ class Benchmark(Dataset[dict[str, Tensor]], ABC):
         """How many pictures are scored."""
 
     @abstractmethod
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``image`` uint8 ``[3, H, W]``, ``alpha`` and ``trimap`` uint8 ``[1, H, W]``, ``padding`` bool.
-
-        An index at or beyond the list's end wraps around and is marked as padding.
-        """
+    def __getitem__(self, index: int) -> EvaluationSample:
+        """The picture; an index at or beyond the list's end wraps around and is marked as padding."""
 
     def name(self, index: int) -> str:
         """What people call the picture; names are no part of the hash."""
@@ -64,10 +61,10 @@ class Benchmark(Dataset[dict[str, Tensor]], ABC):
         return hash_of(self.description)
 
 
-class FaultTolerantBenchmark(Dataset[dict[str, Any]]):
+class FaultTolerantBenchmark(Dataset[EvaluationSample]):
     """A benchmark that outlasts the loss of a picture: the next one stands in for it, as padding that is not scored.
 
-    Items are those of the benchmark; one that stands in has a further ``replaced``, a list with the reason.
+    Items are those of the benchmark; one that stands in says in ``replaced`` why.
     """
 
     def __init__(self, benchmark: Benchmark) -> None:
@@ -76,9 +73,11 @@ class FaultTolerantBenchmark(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.benchmark)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> EvaluationSample:
         item, lost = load_or_next(self.benchmark.__getitem__, index, len(self))
-        return {**item, "padding": torch.ones_like(item["padding"]), "replaced": lost} if lost else item
+        if lost:
+            item["padding"], item["replaced"] = torch.ones_like(item["padding"]), lost
+        return item
 
 
 def hash_of(description: dict[str, Any]) -> str:
@@ -156,7 +155,7 @@ class CompositeBenchmark(Benchmark):
         i, j = self.pairs[index]
         return f"{self.foregrounds.name(i)} over {self.backgrounds.name(j)}"
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
+    def __getitem__(self, index: int) -> EvaluationSample:
         i, j = self.pairs[index % len(self)]
         foreground, background = self.foregrounds.load(i), self.backgrounds.load(j)
         if self.person_height is None:
@@ -204,7 +203,7 @@ class PhotoBenchmark(Benchmark):
     def name(self, index: int) -> str:
         return self.photos.name(index)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
+    def __getitem__(self, index: int) -> EvaluationSample:
         photo, alpha, _ = self.photos.load(index % len(self))
         photo, mask = _reduced(self.size, photo, alpha)
         mask = np.where(mask < 128, np.uint8(0), np.uint8(255))
@@ -251,7 +250,7 @@ class AlphaBenchmark(Benchmark):
     def name(self, index: int) -> str:
         return picture_name(self.files[index][0], Path(self.path) / "image")
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
+    def __getitem__(self, index: int) -> EvaluationSample:
         number = index % len(self)
         photo, alpha_file = self.files[number]
         image, alpha = _reduced(self.size, read_rgb(photo), read_alpha(alpha_file))
@@ -291,7 +290,7 @@ def _reduced(size: int | None, color: Image, alpha: Image) -> tuple[Image, Image
     return color, alpha
 
 
-def _item(image: Image, alpha: Image, trimap: Image, padding: bool) -> dict[str, Tensor]:
+def _item(image: Image, alpha: Image, trimap: Image, padding: bool) -> EvaluationSample:
     return {
         "image": to_tensor(image),
         "alpha": to_tensor(alpha),

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from sdnet_pl.data.batches import EvaluationSample, TrainingSample
 from sdnet_pl.data.benchmarks import Benchmark, CompositeBenchmark, FaultTolerantBenchmark
 from sdnet_pl.data.check import Checked, check_pictures
 from sdnet_pl.data.composition import Degradation, composite
@@ -217,16 +217,16 @@ class MattingDataModule(LightningDataModule):
         """Side of the training crop of a sample."""
         return self.crop_sizes(number)
 
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+    def train_dataloader(self) -> DataLoader[TrainingSample]:
         sampler = EpochSampler(self.samples, *self._rank(), self._done)
         return self._loader(
             self.training, sampler, EpochLoader, batch_size=self.batch_size, drop_last=True, collate_fn=collate
         )
 
-    def val_dataloader(self) -> list[DataLoader[dict[str, Tensor]]]:
+    def val_dataloader(self) -> list[DataLoader[EvaluationSample]]:
         return [self._evaluation_loader(benchmark) for benchmark in self.validation.values()]
 
-    def test_dataloader(self) -> list[DataLoader[dict[str, Tensor]]]:
+    def test_dataloader(self) -> list[DataLoader[EvaluationSample]]:
         return [self._evaluation_loader(benchmark) for benchmark in self.test.values()]
 
     def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
@@ -234,11 +234,15 @@ class MattingDataModule(LightningDataModule):
         # No batching: photos differ in size.
         return self._loader(self.predicted, EvaluationSampler(len(self.predicted), *self._rank()), batch_size=None)
 
-    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """uint8 becomes float in [0, 1] on the device; a training batch is composited, then degraded, there.
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Make floats in [0, 1] of uint8 on the device; a training batch is composited, then degraded, there.
 
-        A training batch gains ``composite`` (clean) and ``image`` (degraded: what the network sees). The trimap stays
-        uint8.
+        Args:
+            batch: Collated samples, or one of a :class:`PhotoDataset`, which stays as it is.
+            dataloader_idx: Of its loader.
+
+        Returns:
+            A :class:`~sdnet_pl.data.batches.TrainingBatch` or :class:`~sdnet_pl.data.batches.EvaluationBatch`.
         """
         for reason in batch.pop("replaced", ()):
             self.replaced[reason] += 1
@@ -251,7 +255,7 @@ class MattingDataModule(LightningDataModule):
             batch["image"] = self.degradation(batch["composite"], int(batch["seed"][0]))
         return batch
 
-    def _evaluation_loader(self, benchmark: Benchmark) -> DataLoader[dict[str, Tensor]]:
+    def _evaluation_loader(self, benchmark: Benchmark) -> DataLoader[EvaluationSample]:
         # One picture at a time: they differ in size, and a score must not depend on padding.
         sampler = EvaluationSampler(len(benchmark), *self._rank())
         return self._loader(FaultTolerantBenchmark(benchmark), sampler, batch_size=1, collate_fn=collate)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from sdnet_pl.data.augmentation import Augmentation, random_object, random_tone
+from sdnet_pl.data.batches import EvaluationSample, TrainingSample
 from sdnet_pl.data.composition import hide_behind, merge_foregrounds
 from sdnet_pl.data.sources.base import (
     BackgroundSource,
@@ -20,12 +21,14 @@ from sdnet_pl.data.sources.base import (
     Image,
     LabelledPhoto,
     PhotoSource,
+    Source,
 )
 from sdnet_pl.data.trimap import random_trimap
 from sdnet_pl.errors import InputError
 
 Loaded = TypeVar("Loaded")
-Source = TypeVar("Source", ForegroundSource, BackgroundSource, PhotoSource)
+Sample = TypeVar("Sample", TrainingSample, EvaluationSample)
+AnySource = TypeVar("AnySource", bound=Source[Any])
 
 
 def to_tensor(image: Image) -> Tensor:
@@ -63,7 +66,7 @@ class CropSizes:
         return self.in_epoch(number // self.samples_per_epoch)
 
 
-class MattingDataset(Dataset[dict[str, Any]]):
+class MattingDataset(Dataset[TrainingSample]):
     """F, α and B of endless numbered samples, augmented and at the training size, as uint8.
 
     Sample n belongs to round n // len: every round visits each foreground once in an order of its own, with random
@@ -125,12 +128,8 @@ class MattingDataset(Dataset[dict[str, Any]]):
         """Foregrounds in a round."""
         return sum(map(len, self.foregrounds))
 
-    def __getitem__(self, number: int) -> dict[str, Any]:
-        """``foreground`` and ``background`` uint8 ``[3, S, S]``, ``alpha`` and ``trimap`` uint8 ``[1, S, S]``, and
-        ``seed``, int64, for what the device still draws.
-
-        Where photos or estimated edges are drawn from, also ``known``, uint8 ``[1, S, S]``: 255 where alpha is
-        certain, 0 where it is not. A photo is its own foreground and background.
+    def __getitem__(self, number: int) -> TrainingSample:
+        """The sample of a number; ``known`` is there where photos or estimated edges are drawn from.
 
         Where a picture cannot be read, the next of its source takes its place, and ``replaced`` lists why.
         """
@@ -163,7 +162,7 @@ class MattingDataset(Dataset[dict[str, Any]]):
             tone = random_tone(rng)
             foreground = Foreground(np.asarray(cv2.LUT(foreground.color, tone), np.uint8), foreground.alpha)
             background = np.asarray(cv2.LUT(background, tone), np.uint8)
-        sample: dict[str, Any] = {
+        sample: TrainingSample = {
             "foreground": to_tensor(foreground.color),
             "alpha": to_tensor(foreground.alpha),
             "background": to_tensor(background),
@@ -172,7 +171,9 @@ class MattingDataset(Dataset[dict[str, Any]]):
         }
         if self.uncertain:
             sample["known"] = to_tensor(known)
-        return sample | {"replaced": self._lost} if self._lost else sample
+        if self._lost:
+            sample["replaced"] = self._lost
+        return sample
 
     def __getstate__(self) -> dict[str, Any]:
         # A process that gets a copy fills a cache of its own: the keys of this one are of objects here.
@@ -210,13 +211,13 @@ class MattingDataset(Dataset[dict[str, Any]]):
         loaded = self._load(*_locate(self.photos, number), round_)
         return self.augmentation.augment_photo(loaded, _draw_seed(rng))
 
-    def _load(self, source: Any, index: int, round_: int) -> Any:
+    def _load(self, source: Source[Loaded], index: int, round_: int) -> Loaded:
         # Folders start again after their last picture; endless sources draw somebody new in every round.
         loaded, lost = load_or_next(partial(self._read, source), index + round_ * len(source), source.pictures)
         self._lost += lost
         return loaded
 
-    def _read(self, source: Any, index: int) -> Any:
+    def _read(self, source: Source[Any], index: int) -> Any:
         if self.cached is None or source.endless:
             return source.load(index)
         index %= source.pictures
@@ -254,11 +255,11 @@ def load_or_next(load: Callable[[int], Loaded], index: int, length: int) -> tupl
     raise InputError(lost[0])
 
 
-def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A batch of samples; ``replaced`` lists why pictures of theirs were replaced, and is absent where none was."""
+def collate(samples: Sequence[Sample]) -> Sample:
+    """A batch of samples, still uint8, ``[B, ...]``; ``replaced`` lists the reasons of all, absent without any."""
     replaced = [reason for sample in samples for reason in sample.get("replaced", ())]
     batch = default_collate([{key: value for key, value in sample.items() if key != "replaced"} for sample in samples])
-    return batch | {"replaced": replaced} if replaced else batch
+    return cast(Sample, batch | {"replaced": replaced} if replaced else batch)
 
 
 def one_thread(worker: int) -> None:
@@ -274,7 +275,7 @@ def _happens(probability: float, rng: np.random.Generator) -> bool:
     return probability > 0 and rng.random() < probability
 
 
-def _locate(sources: Sequence[Source], number: int) -> tuple[Source, int]:
+def _locate(sources: Sequence[AnySource], number: int) -> tuple[AnySource, int]:
     for source in sources:
         if number < len(source):
             return source, number

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
+
+from sdnet_pl.data.batches import TrainingSample
 
 
 class EpochSampler(DistributedSampler[int]):
@@ -32,7 +33,7 @@ class EpochSampler(DistributedSampler[int]):
         return (first + i for i in islice(super().__iter__(), self.done(), None))
 
 
-class EpochLoader(DataLoader[dict[str, Tensor]]):
+class EpochLoader(DataLoader[TrainingSample]):
     """Begins an epoch when its first batch is asked for.
 
     Lightning takes the iterator before it has restored where a run was, and tells the sampler the epoch later still.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
+from sdnet_pl.data.batches import TrainingSample
 from sdnet_pl.data.composition import composite, composite_uint8
 from sdnet_pl.data.dataset import to_tensor
 from sdnet_pl.data.sources.base import Image
@@ -161,11 +162,11 @@ def drawn_portrait(number: int, size: int = 256) -> tuple[Image, Image]:
     return composite_uint8(person, ProceduralBackgrounds(size=size, seed=1).load(number)), person.alpha
 
 
-def composite_sample(sample: Mapping[str, Tensor]) -> Tensor:
+def composite_sample(sample: TrainingSample) -> Tensor:
     """The picture that a training sample becomes on its device, before noise: ``[3, S, S]`` in [0, 1].
 
     Args:
-        sample: Of ``MattingDataset``, uint8.
+        sample: Of :class:`sdnet_pl.data.dataset.MattingDataset`, uint8.
     """
-    foreground, background, alpha = (sample[key][None] / 255 for key in ("foreground", "background", "alpha"))
-    return composite(foreground, background, alpha)[0]
+    images = (sample["foreground"], sample["background"], sample["alpha"])
+    return composite(*(image[None] / 255 for image in images))[0]

@@ -15,8 +15,8 @@ from jsonargparse import Namespace
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
-from torch import Tensor
 
+from sdnet_pl.data.batches import EvaluationBatch, TrainingBatch
 from sdnet_pl.data.benchmarks import Benchmark
 from sdnet_pl.data.files import write_text
 from sdnet_pl.data.image_io import write_png
@@ -105,7 +105,7 @@ class Panels(Callback):
         trainer: Trainer,
         total: int,
         outputs: dict[str, Any],
-        batch: dict[str, Tensor],
+        batch: EvaluationBatch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -153,7 +153,7 @@ class ErrorsOfImages(Callback):
         self,
         trainer: Trainer,
         outputs: dict[str, Any],
-        batch: dict[str, Tensor],
+        batch: EvaluationBatch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -222,7 +222,7 @@ class Throughput(Callback):
         self.samples, self.start = 0, time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Tensor], batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
         self.samples += len(batch["alpha"]) * trainer.world_size
         values = {"samples_per_second": self.samples / (time.perf_counter() - self.start)}
@@ -269,7 +269,7 @@ def test_rows(module: SDNetModule) -> list[dict[str, str | float]]:
     return score_rows(scores, hashes, module.method)
 
 
-def _panel_row(outputs: dict[str, Any], batch: dict[str, Tensor]) -> PanelRow:
+def _panel_row(outputs: dict[str, Any], batch: EvaluationBatch) -> PanelRow:
     sides = {i: side[0].cpu() for i, side in outputs["side_alphas"].items()}
     return PanelRow(batch["image"][0].cpu(), outputs["alpha"][0].cpu(), batch["alpha"][0].cpu(), sides)
 

@@ -12,6 +12,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
+from sdnet_pl.data.batches import EvaluationBatch, TrainingBatch
 from sdnet_pl.data.check import usable_cores
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.data.trimap import trimap_channel
@@ -159,7 +160,7 @@ class SDNetModule(LightningModule):
         """The network's outputs in training for ``x`` of :meth:`network_input`, compiled where that was asked for."""
         return (_compiled() if self.compiled else SDNet.forward_side_outputs)(self.model, x)
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         if self.first_pass is not None:
             half = len(batch["image"]) // 2
             predicted = self.first_pass.training_trimap(batch["image"][:half], int(batch["seed"][0]))
@@ -187,10 +188,10 @@ class SDNetModule(LightningModule):
             rank_zero_warn(f"A gradient is not finite: step {self.global_step} is skipped.")
         self.log("train/skipped_steps", float(self.skipped_steps))
 
-    def validation_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+    def validation_step(self, batch: EvaluationBatch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         return self._evaluation_step("val", batch, dataloader_idx)
 
-    def test_step(self, batch: dict[str, Tensor], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+    def test_step(self, batch: EvaluationBatch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         return self._evaluation_step("test", batch, dataloader_idx)
 
     def on_validation_epoch_end(self) -> None:
@@ -266,16 +267,17 @@ class SDNetModule(LightningModule):
         self.skipped_steps = checkpoint.get("skipped_steps", 0)
         self.licence = checkpoint.get("licence", self.licence)
 
-    def network_input(self, batch: dict[str, Tensor]) -> Tensor:
+    def network_input(self, batch: TrainingBatch | EvaluationBatch) -> Tensor:
         """What the network sees of a batch, ``[B, 3 or 4, H, W]`` in channels_last."""
         x = batch["image"]
         if self.model.trimap:
             x = torch.cat([x, trimap_channel(batch["trimap"])], dim=1)
         return x.contiguous(memory_format=torch.channels_last)
 
-    def _evaluation_step(self, stage: str, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Any]:
+    def _evaluation_step(self, stage: str, batch: EvaluationBatch, dataloader_idx: int) -> dict[str, Any]:
         trimap = batch["trimap"] if self.first_pass is None else self.first_pass.trimap(batch["image"])
-        x = self.network_input({**batch, "trimap": trimap})
+        seen: EvaluationBatch = {**batch, "trimap": trimap}
+        x = self.network_input(seen)
         height, width = x.shape[-2:]
         below, right = max(0, MIN_SIZE - height), max(0, MIN_SIZE - width)
         if below or right:

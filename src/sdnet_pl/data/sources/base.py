@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+Item = TypeVar("Item", covariant=True)
 Role = Literal["picture", "cutout", "alpha", "published", "prediction", "mask", "known", "trimap"]
 
 
@@ -52,101 +53,55 @@ class PictureFile(NamedTuple):
     folder: str
 
 
-class ForegroundSource(ABC):
-    """People with their alpha. Pure: the same index gives the same pixels in every process and epoch.
+class Source(ABC, Generic[Item]):
+    """Numbered pictures to train on or to score. Pure: an index gives the same pixels in every process and epoch.
 
     Attributes:
-        endless: Every index gives somebody new; otherwise the indices start again after the last picture.
+        endless: Every index gives a new picture; otherwise the indices start again after the last.
+    """
+
+    endless = False
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many pictures one round of the training draws from this source."""
+
+    @property
+    def pictures(self) -> int:
+        """How many different pictures there are (an endless source: as many as its length)."""
+        return len(self)
+
+    @abstractmethod
+    def load(self, index: int) -> Item:
+        """The picture number ``index`` >= 0; a source that is not endless wraps around at its end."""
+
+    @abstractmethod
+    def fingerprint(self, index: int) -> str:
+        """A sha256 that changes whenever the pixels of ``load(index)`` do."""
+
+    def name(self, index: int) -> str:
+        """What people call the picture: its path below the folder without suffix, or its number."""
+        return str(index)
+
+    def picture_files(self) -> Sequence[PictureFile]:
+        """The files behind it, which can be checked before a long job; none where there is no file a picture."""
+        return ()
+
+
+class ForegroundSource(Source[Foreground]):
+    """People with their alpha.
+
+    Attributes:
         estimated_edge: The alphas are right about where the person is; their soft edge is an estimate, and half of
             the samples do not teach it.
     """
 
-    endless = False
     estimated_edge = False
 
-    @abstractmethod
-    def __len__(self) -> int:
-        """How many foregrounds one round of the training draws from this source."""
 
-    @property
-    def pictures(self) -> int:
-        """How many different foregrounds there are (an endless source: as many as its length)."""
-        return len(self)
-
-    @abstractmethod
-    def load(self, index: int) -> Foreground:
-        """The foreground number ``index`` >= 0. Folders wrap around at their end."""
-
-    @abstractmethod
-    def fingerprint(self, index: int) -> str:
-        """A sha256 that changes whenever the pixels of ``load(index)`` do."""
-
-    def name(self, index: int) -> str:
-        """What people call the picture: its path below the folder without suffix, or its number."""
-        return str(index)
-
-    def picture_files(self) -> Sequence[PictureFile]:
-        """The files behind it, which can be checked before a long job; none where there is no file a picture."""
-        return ()
+class BackgroundSource(Source[Image]):
+    """Pictures without people: uint8 ``[H, W, 3]``, RGB."""
 
 
-class BackgroundSource(ABC):
-    """Pictures without people. Pure, and endless or not, in the same sense as :class:`ForegroundSource`."""
-
-    endless = False
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """How many backgrounds there are (an endless source: a nominal number), times their weight."""
-
-    @property
-    def pictures(self) -> int:
-        """How many different backgrounds there are (an endless source: as many as its length)."""
-        return len(self)
-
-    @abstractmethod
-    def load(self, index: int) -> Image:
-        """The background number ``index`` >= 0: uint8 ``[H, W, 3]``, RGB."""
-
-    @abstractmethod
-    def fingerprint(self, index: int) -> str:
-        """A sha256 that changes whenever the pixels of ``load(index)`` do."""
-
-    def name(self, index: int) -> str:
-        """What people call the picture: its path below the folder without suffix, or its number."""
-        return str(index)
-
-    def picture_files(self) -> Sequence[PictureFile]:
-        """The files behind it, which can be checked before a long job; none where there is no file a picture."""
-        return ()
-
-
-class PhotoSource(ABC):
-    """Photos of people with an alpha or a mask. Pure, and endless or not, as :class:`ForegroundSource`."""
-
-    endless = False
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """How many photos there are, times their weight."""
-
-    @property
-    def pictures(self) -> int:
-        """How many different photos there are."""
-        return len(self)
-
-    @abstractmethod
-    def load(self, index: int) -> LabelledPhoto:
-        """The photo number ``index`` >= 0; folders wrap around at their end."""
-
-    @abstractmethod
-    def fingerprint(self, index: int) -> str:
-        """A sha256 that changes whenever the pixels of ``load(index)`` do."""
-
-    def name(self, index: int) -> str:
-        """What people call the picture: its path below the folder without suffix, or its number."""
-        return str(index)
-
-    def picture_files(self) -> Sequence[PictureFile]:
-        """The files behind it, which can be checked before a long job; none where there is no file a picture."""
-        return ()
+class PhotoSource(Source[LabelledPhoto]):
+    """Photos of people in their surroundings, with an alpha or a mask."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -31,25 +31,30 @@ from sdnet_pl.data.sources.base import (
     Foreground,
     ForegroundSource,
     Image,
+    Item,
     LabelledPhoto,
     PhotoSource,
     PictureFile,
     Role,
+    Source,
 )
 from sdnet_pl.data.trimap import banded_trimap
 from sdnet_pl.errors import InputError
 
-Files = TypeVar("Files")
 
+class _FolderSource(Source[Item]):
+    """Pictures in a folder, of one file or of several with one name, and how often a round visits each.
 
-class _Weighted(Generic[Files]):
-    """What a round draws from a folder whose pictures have a weight, how often a round visits each.
+    Attributes:
+        parts: Where the files of a picture lie below the folder, and what they are read as.
 
     Raises:
         InputError: the weight is not above 0.
     """
 
-    def __init__(self, path: str, files: list[Files], weight: float) -> None:
+    parts: tuple[tuple[str, Role], ...]
+
+    def __init__(self, path: str, files: Sequence[tuple[Path, ...]], weight: float = 1.0) -> None:
         if not weight > 0:
             raise InputError(f"The weight of {path} is {weight}; it is how often a round visits each picture, above 0.")
         self.path, self.files = path, files
@@ -62,8 +67,21 @@ class _Weighted(Generic[Files]):
     def pictures(self) -> int:
         return len(self.files)
 
+    def fingerprint(self, index: int) -> str:
+        files = self._files_of(index)
+        return sha256_of_files(*files) if files[1:] else sha256(files[0])
 
-class CutoutFolder(_Weighted[Path], ForegroundSource):
+    def name(self, index: int) -> str:
+        return picture_name(self._files_of(index)[0], Path(self.path) / self.parts[0][0])
+
+    def picture_files(self) -> list[PictureFile]:
+        return files_by_role(self.files, self.path, *self.parts)
+
+    def _files_of(self, index: int) -> tuple[Path, ...]:
+        return self.files[index % len(self.files)]
+
+
+class CutoutFolder(_FolderSource[Foreground], ForegroundSource):
     """Cut-outs with an alpha channel (PNG, WebP, TIFF, ...) in a folder and its sub-folders.
 
     Args:
@@ -80,28 +98,22 @@ class CutoutFolder(_Weighted[Path], ForegroundSource):
             Only headers are read here; what does not decode is found by :meth:`load`, and by the check before a job.
     """
 
+    parts = (("", "cutout"),)
+
     def __init__(
         self, path: str, names: str | Sequence[str] | None = None, weight: float = 1.0, estimated_edge: bool = False
     ) -> None:
-        super().__init__(path, _chosen(path, names), weight)
+        files = _chosen(path, names)
+        super().__init__(path, [(file,) for file in files], weight)
         self.estimated_edge = estimated_edge
-        _raise_all(path, [_problem(require_alpha, file, header.has_alpha) for file, header in _headers(self.files)])
+        _raise_all(path, [_problem(require_alpha, file, header.has_alpha) for file, header in _headers(files)])
 
     def load(self, index: int) -> Foreground:
-        color, alpha = read_rgba(self.files[index % len(self.files)])
+        color, alpha = read_rgba(*self._files_of(index))
         return Foreground(extend_foreground(color, alpha), alpha)
 
-    def fingerprint(self, index: int) -> str:
-        return sha256(self.files[index % len(self.files)])
 
-    def name(self, index: int) -> str:
-        return picture_name(self.files[index % len(self.files)], self.path)
-
-    def picture_files(self) -> list[PictureFile]:
-        return [PictureFile(file, "cutout", self.path) for file in self.files]
-
-
-class PairFolder(ForegroundSource):
+class PairFolder(_FolderSource[Foreground], ForegroundSource):
     """Foregrounds in ``fg/`` and their alphas in ``alpha/``: two files of one name, of any two picture formats.
 
     Colours are taken as straight; an alpha channel that a file in ``fg/`` may have is ignored.
@@ -117,31 +129,21 @@ class PairFolder(ForegroundSource):
             the check before a job.
     """
 
-    def __init__(self, path: str, extended: bool = False) -> None:
-        self.path, self.extended = path, extended
-        self.files = paired_files(Path(path), "fg", "alpha")
+    parts = (("fg", "picture"), ("alpha", "alpha"))
 
-    def __len__(self) -> int:
-        return len(self.files)
+    def __init__(self, path: str, extended: bool = False) -> None:
+        super().__init__(path, paired_files(Path(path), "fg", "alpha"))
+        self.extended = extended
 
     def load(self, index: int) -> Foreground:
-        foreground, alpha_file = self.files[index % len(self)]
+        foreground, alpha_file = self._files_of(index)
         color = read_rgba(foreground)[0] if read_header(foreground).has_alpha else read_rgb(foreground)
         alpha = read_alpha(alpha_file)
         require_one_size(foreground, color.shape, alpha_file, alpha.shape)
         return Foreground(color if self.extended else extend_foreground(color, alpha), alpha)
 
-    def fingerprint(self, index: int) -> str:
-        return sha256_of_files(*self.files[index % len(self)])
 
-    def name(self, index: int) -> str:
-        return picture_name(self.files[index % len(self)][0], Path(self.path) / "fg")
-
-    def picture_files(self) -> list[PictureFile]:
-        return files_by_role(self.files, self.path, ("fg", "picture"), ("alpha", "alpha"))
-
-
-class BackgroundFolder(_Weighted[Path], BackgroundSource):
+class BackgroundFolder(_FolderSource[Image], BackgroundSource):
     """Pictures without people in a folder and its sub-folders, in any picture format.
 
     Args:
@@ -154,23 +156,16 @@ class BackgroundFolder(_Weighted[Path], BackgroundSource):
             :meth:`load`.
     """
 
+    parts = (("", "picture"),)
+
     def __init__(self, path: str, names: str | Sequence[str] | None = None, weight: float = 1.0) -> None:
-        super().__init__(path, _chosen(path, names), weight)
+        super().__init__(path, [(file,) for file in _chosen(path, names)], weight)
 
     def load(self, index: int) -> Image:
-        return read_rgb(self.files[index % len(self.files)])
-
-    def fingerprint(self, index: int) -> str:
-        return sha256(self.files[index % len(self.files)])
-
-    def name(self, index: int) -> str:
-        return picture_name(self.files[index % len(self.files)], self.path)
-
-    def picture_files(self) -> list[PictureFile]:
-        return [PictureFile(file, "picture", self.path) for file in self.files]
+        return read_rgb(*self._files_of(index))
 
 
-class MaskFolder(_Weighted[tuple[Path, Path]], PhotoSource):
+class MaskFolder(_FolderSource[LabelledPhoto], PhotoSource):
     """Photos in ``image/`` and binary masks of their people in ``mask/``: two files of one name.
 
     Such masks show where people are and err at the edge, so that training on the edge would teach a network to cut
@@ -185,6 +180,8 @@ class MaskFolder(_Weighted[tuple[Path, Path]], PhotoSource):
         InputError: as :class:`PairFolder`, and :meth:`load` for a mask with a grey that is neither black nor white.
     """
 
+    parts = (("image", "picture"), ("mask", "mask"))
+
     def __init__(self, path: str, band: float = 0.01, weight: float = 1.0) -> None:
         if not 0 <= band < 0.5:
             raise InputError(f"band is {band}; it is a share of the photo's longer side, from 0 to below 0.5.")
@@ -192,7 +189,7 @@ class MaskFolder(_Weighted[tuple[Path, Path]], PhotoSource):
         self.band = band
 
     def load(self, index: int) -> LabelledPhoto:
-        photo, mask = self.files[index % len(self.files)]
+        photo, mask = self._files_of(index)
         color, people = read_rgb(photo), read_alpha(mask)
         require_one_size(photo, color.shape, mask, people.shape)
         require_mask(mask, people)
@@ -201,17 +198,10 @@ class MaskFolder(_Weighted[tuple[Path, Path]], PhotoSource):
         return LabelledPhoto(color, people, known)
 
     def fingerprint(self, index: int) -> str:
-        files = sha256_of_files(*self.files[index % len(self.files)])
-        return hashlib.sha256(f"{files} {self.band}".encode()).hexdigest()
-
-    def name(self, index: int) -> str:
-        return picture_name(self.files[index % len(self.files)][0], Path(self.path) / "image")
-
-    def picture_files(self) -> list[PictureFile]:
-        return files_by_role(self.files, self.path, ("image", "picture"), ("mask", "mask"))
+        return hashlib.sha256(f"{super().fingerprint(index)} {self.band}".encode()).hexdigest()
 
 
-class LabelledFolder(_Weighted[tuple[Path, Path, Path]], PhotoSource):
+class LabelledFolder(_FolderSource[LabelledPhoto], PhotoSource):
     """Photos in ``image/``, a soft alpha of their people in ``alpha/``, and where it is certain in ``known/``.
 
     Such labels come from other networks, or from people who mark what they cannot tell: 255 in ``known`` is taught, and
@@ -225,27 +215,19 @@ class LabelledFolder(_Weighted[tuple[Path, Path, Path]], PhotoSource):
         InputError: as :class:`PairFolder`.
     """
 
+    parts = (("image", "picture"), ("alpha", "alpha"), ("known", "known"))
+
     def __init__(self, path: str, weight: float = 1.0) -> None:
         alphas, knowns = (paired_files(Path(path), "image", labels) for labels in ("alpha", "known"))
         files = [(*pair, known) for pair, (_, known) in zip(alphas, knowns, strict=True)]
         super().__init__(path, files, weight)
 
     def load(self, index: int) -> LabelledPhoto:
-        photo, *labels = self.files[index % len(self.files)]
+        photo, *labels = self._files_of(index)
         color, alpha, known = read_rgb(photo), *map(read_alpha, labels)
         for file, label in zip(labels, (alpha, known), strict=True):
             require_one_size(photo, color.shape, file, label.shape)
         return LabelledPhoto(color, alpha, known)
-
-    def fingerprint(self, index: int) -> str:
-        return sha256_of_files(*self.files[index % len(self.files)])
-
-    def name(self, index: int) -> str:
-        return picture_name(self.files[index % len(self.files)][0], Path(self.path) / "image")
-
-    def picture_files(self) -> list[PictureFile]:
-        parts: list[tuple[str, Role]] = [("image", "picture"), ("alpha", "alpha"), ("known", "known")]
-        return files_by_role(self.files, self.path, *parts)
 
 
 def paired_files(path: Path, pictures: str, alphas: str) -> list[tuple[Path, Path]]:

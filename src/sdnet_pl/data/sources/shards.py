@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from sdnet_pl.data.image_io import PackedPicture, read_alpha, read_rgb
-from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image
+from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, Item, Source
 from sdnet_pl.errors import InputError
 
 PAIR = ("fg", "alpha")
@@ -39,65 +39,17 @@ def import_litdata() -> ModuleType:
     return litdata
 
 
-class PairShards(ForegroundSource):
-    """Foregrounds with their alphas from shards: the pictures of ``PairFolder(extended=True)``, in its order.
+class _ShardSource(Source[Item]):
+    """The pictures of a folder of shards by their numbers, which wrap around.
 
-    Args:
-        path: the folder that holds ``index.json``, as ``sdnet-pl prepare --shards`` writes it (``DST/train``), or the
-            URL of its copy in object storage.
-
-    Raises:
-        InputError: there is no index, it is of other pictures, or litdata is not installed. A picture that does not
-            decode is found by :meth:`load`.
+    Attributes:
+        roles: the files of a picture, in their order.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.items = _Items(path, PAIR)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def load(self, index: int) -> Foreground:
-        foreground, alpha = self.items.pictures(index)
-        return Foreground(read_rgb(foreground), read_alpha(alpha))
-
-    def fingerprint(self, index: int) -> str:
-        """That of the same pair in a folder."""
-        sums = [hashlib.sha256(picture.getvalue()).hexdigest() for picture in self.items.pictures(index)]
-        return hashlib.sha256("".join(sums).encode()).hexdigest()
-
-
-class BackgroundShards(BackgroundSource):
-    """Pictures without people from shards: those of ``BackgroundFolder``.
-
-    Args:
-        path: as of :class:`PairShards`, such as ``DST/train2017``.
-
-    Raises:
-        InputError: likewise.
-    """
+    roles: tuple[str, ...]
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.items = _Items(path, BACKGROUND)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def load(self, index: int) -> Image:
-        return read_rgb(self.items.pictures(index)[0])
-
-    def fingerprint(self, index: int) -> str:
-        """That of the same picture in a folder."""
-        return hashlib.sha256(self.items.pictures(index)[0].getvalue()).hexdigest()
-
-
-class _Items:
-    """The items of a folder of shards by their numbers, which wrap around."""
-
-    def __init__(self, path: str, roles: tuple[str, ...]) -> None:
-        self.path, self.roles, self.process = path, roles, os.getpid()
+        self.path, self.process = path, os.getpid()
         if "://" not in path and not (Path(path) / "index.json").is_file():
             raise InputError(f"{path} holds no index.json; give a folder that `sdnet-pl prepare --shards` has written.")
         litdata = import_litdata()
@@ -113,17 +65,21 @@ class _Items:
             ) from error
         # The dataset's own length is the share of one of the processes that train.
         self.length = len(self.items.cache)
-        if not held >= set(roles):
+        if not held >= set(self.roles):
             raise InputError(
-                f"The shards in {path} hold {', '.join(sorted(held))}, and {', '.join(roles)} are needed; PairShards "
-                "reads people, BackgroundShards pictures without."
+                f"The shards in {path} hold {', '.join(sorted(held))}, and {', '.join(self.roles)} are needed; "
+                "PairShards reads people, BackgroundShards pictures without."
             )
 
     def __len__(self) -> int:
         return self.length
 
-    def pictures(self, index: int) -> list[PackedPicture]:
-        """The files of an item, in the order of the roles."""
+    def fingerprint(self, index: int) -> str:
+        """That of the same picture in a folder."""
+        sums = [hashlib.sha256(file.getvalue()).hexdigest() for file in self._files_of(index)]
+        return hashlib.sha256("".join(sums).encode()).hexdigest() if sums[1:] else sums[0]
+
+    def _files_of(self, index: int) -> list[PackedPicture]:
         if self.process != os.getpid():
             # A loader process that was forked shares neither connections nor open files.
             self.items.cache, self.process = None, os.getpid()
@@ -139,3 +95,38 @@ class _Items:
         return [
             PackedPicture(item[role], f"{role} of {item.get('name', number)!r} in {self.path}") for role in self.roles
         ]
+
+
+class PairShards(_ShardSource[Foreground], ForegroundSource):
+    """Foregrounds with their alphas from shards: the pictures of ``PairFolder(extended=True)``, in its order.
+
+    Args:
+        path: the folder that holds ``index.json``, as ``sdnet-pl prepare --shards`` writes it (``DST/train``), or the
+            URL of its copy in object storage.
+
+    Raises:
+        InputError: there is no index, it is of other pictures, or litdata is not installed. A picture that does not
+            decode is found by :meth:`load`.
+    """
+
+    roles = PAIR
+
+    def load(self, index: int) -> Foreground:
+        foreground, alpha = self._files_of(index)
+        return Foreground(read_rgb(foreground), read_alpha(alpha))
+
+
+class BackgroundShards(_ShardSource[Image], BackgroundSource):
+    """Pictures without people from shards: those of ``BackgroundFolder``.
+
+    Args:
+        path: as of :class:`PairShards`, such as ``DST/train2017``.
+
+    Raises:
+        InputError: likewise.
+    """
+
+    roles = BACKGROUND
+
+    def load(self, index: int) -> Image:
+        return read_rgb(*self._files_of(index))
