@@ -15,6 +15,7 @@ from sdnet_pl.data.augmentation import (
     random_tone,
 )
 from sdnet_pl.data.foreground_colors import extend_foreground
+from sdnet_pl.data.recipe import SampleRecipe
 from sdnet_pl.data.sources.base import Foreground, LabelledPhoto
 from sdnet_pl.data.sources.procedural import ProceduralPortraits
 
@@ -171,7 +172,7 @@ def test_next_to_nothing_of_a_whole_person_is_cut_off():
 def test_augmentation_places_people_whole_with_their_probability():
     alpha = blob(60, 60)
     person = Foreground(np.dstack([alpha] * 3), alpha)
-    whole = Augmentation(SIZE, whole_person=0.5)
+    whole = Augmentation(SIZE, SampleRecipe(whole_person=0.5))
     left, top, width, height = cv2.boundingRect(np.asarray(alpha > 127, np.uint8))
     centred = 0
     for seed in range(200):
@@ -325,7 +326,8 @@ def test_transforms_draw_independently_of_each_other():
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_mirrors_colours_and_blur_come_with_their_probability(probability):
-    augmentation = Augmentation(32, mirror=probability, color_jitter=probability, background_blur=probability)
+    recipe = SampleRecipe(mirror=probability, color_jitter=probability, background_blur=probability)
+    augmentation = Augmentation(32, recipe)
     alpha = blob(40, 40)
     person = Foreground(np.dstack([alpha] * 3), alpha)
     for seed in range(12):

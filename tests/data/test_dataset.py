@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 from sdnet_pl.data.batches import TrainingSample
 from sdnet_pl.data.dataset import MattingDataset, to_tensor
 from sdnet_pl.data.image_io import read_rgba, write_png
+from sdnet_pl.data.recipe import SampleRecipe
 from sdnet_pl.data.samplers import EpochSampler, EvaluationSampler
 from sdnet_pl.data.sources import folders
 from sdnet_pl.data.sources.base import BackgroundSource, Foreground, ForegroundSource, Image, LabelledPhoto, PhotoSource
@@ -110,7 +111,8 @@ class Photos(PhotoSource):
 def portraits(size: int | Callable[[int], int] = SIZE, **options: Any) -> MattingDataset:
     """Four people, four scenes and three photos."""
     people, scenes = ProceduralPortraits(4, SIZE), ProceduralBackgrounds(4, SIZE)
-    return MattingDataset([people], [scenes], size, seed=0, **({"photos": [Photos(3)]} | options))
+    photos = options.pop("photos", [Photos(3)])
+    return MattingDataset([people], [scenes], size, seed=0, recipe=SampleRecipe(**options), photos=photos)
 
 
 def assert_equal(sample: TrainingSample, other: TrainingSample) -> None:
@@ -244,7 +246,7 @@ def test_backgrounds_are_drawn_in_proportion_to_the_sources():
 @pytest.mark.parametrize(("probability", "loads"), [(0.0, 12), (1.0, 36)])
 def test_a_second_and_a_third_person_come_with_their_probability(probability, loads):
     people = People(12, alpha=128)
-    dataset = MattingDataset([people], [Scenes(1)], SIZE, seed=0, second_person=probability)
+    dataset = MattingDataset([people], [Scenes(1)], SIZE, seed=0, recipe=SampleRecipe(second_person=probability))
     highest = [int(dataset[number]["alpha"].max()) for number in range(12)]
     assert len(people.asked) == loads
     # Two of 128 / 255 in front of each other: 255 (1 − (127 / 255)²) = 191.7. Three: 255 − 63 · 127 / 255 = 223.6.
@@ -255,7 +257,7 @@ def test_a_second_and_a_third_person_come_with_their_probability(probability, lo
 def test_the_second_person_stands_behind():
     """The draws of the first person come before, so that the same sample without the second shows who is in front."""
     sources = [ProceduralPortraits(length=5, size=SIZE)], [Scenes(1)]
-    alone, together = (MattingDataset(*sources, SIZE, seed=0, second_person=p) for p in (0.0, 1.0))
+    alone, together = (MattingDataset(*sources, SIZE, seed=0, recipe=SampleRecipe(second_person=p)) for p in (0.0, 1.0))
     for number in range(5):
         front, both = alone[number], together[number]
         opaque = (front["alpha"] == 255).expand(3, -1, -1)
@@ -267,7 +269,7 @@ def test_the_second_person_stands_behind():
 
 def test_half_of_the_samples_have_a_second_person_and_half_of_those_a_third():
     people = People(200)
-    dataset = MattingDataset([people], [Scenes(1)], SIZE, seed=0, second_person=0.5)
+    dataset = MattingDataset([people], [Scenes(1)], SIZE, seed=0, recipe=SampleRecipe(second_person=0.5))
     for number in range(200):
         dataset[number]
     assert len(people.asked) == pytest.approx(350, abs=47)  # four standard deviations
@@ -340,7 +342,7 @@ def test_half_of_the_samples_do_not_teach_an_estimated_edge():
 def test_an_edge_that_nobody_shows_is_known():
     people = ProceduralPortraits(length=4, size=96)
     people.estimated_edge = True
-    dataset = MattingDataset([people], [Scenes(1)], SIZE, seed=0, no_person=1.0)
+    dataset = MattingDataset([people], [Scenes(1)], SIZE, seed=0, recipe=SampleRecipe(no_person=1.0))
     assert all((dataset[number]["known"] == 255).all() for number in range(10))
 
 
@@ -419,9 +421,9 @@ def test_a_cache_reads_every_picture_once_and_changes_no_sample(cutout_root, mon
         BackgroundFolder(str(cutout_root / "backgrounds")),
     )
     sources: tuple[Any, ...] = people, scenes, Photos(2)
-    chances = {"photos": [sources[2]], "photo": 0.3, "second_person": 0.5}
+    recipe = SampleRecipe(photo=0.3, second_person=0.5)
     plain, cached = (
-        MattingDataset([people], [scenes], SIZE, seed=0, cache=cache, **chances)  # type: ignore[arg-type]
+        MattingDataset([people], [scenes], SIZE, seed=0, recipe=recipe, photos=[sources[2]], cache=cache)
         for cache in (False, True)
     )
     expected = [plain[number] for number in range(18)]

@@ -11,6 +11,7 @@ import albumentations as A
 import cv2
 import numpy as np
 
+from sdnet_pl.data.recipe import PLAIN, SampleRecipe
 from sdnet_pl.data.sources.base import Foreground, Image, LabelledPhoto
 
 
@@ -121,35 +122,24 @@ class Augmentation:
 
     Args:
         size: Side of the training crop in pixels.
-        whole_person: Probability of a person in the middle and large, as portraits show people.
-        person_scale: Range of the other people's longer side relative to the crop.
-        mirror: Probability of a foreground, background or photo with left and right exchanged.
-        color_jitter: Probability of other colours of each of them.
-        background_blur: Probability of a background out of focus.
+        recipe: How people are placed, and how probable the rest is.
     """
 
-    def __init__(
-        self,
-        size: int,
-        whole_person: float = 0.0,
-        person_scale: tuple[float, float] = (0.6, 2.0),
-        mirror: float = 0.5,
-        color_jitter: float = 0.8,
-        background_blur: float = 0.25,
-    ) -> None:
+    def __init__(self, size: int, recipe: SampleRecipe = PLAIN) -> None:
         self.size = size
-        jitter = A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=color_jitter)
-        self.foreground = A.Compose([RandomPlacement(size, person_scale, whole=whole_person, mirror=mirror), jitter])
+        jitter = A.ColorJitter(0.3, 0.3, 0.3, 0.04, p=recipe.color_jitter)
+        person = RandomPlacement(size, recipe.person_scale, whole=recipe.whole_person, mirror=recipe.mirror)
+        self.foreground = A.Compose([person, jitter])
         self.photo = A.Compose(
-            [RandomPlacement(size, (0.6, 1.8), mirror=mirror, reflect=True), jitter],
+            [RandomPlacement(size, (0.6, 1.8), mirror=recipe.mirror, reflect=True), jitter],
             additional_targets={"known": "mask"},
         )
         self.background = A.Compose(
             [
                 BackgroundCrop((size, size), scale=(0.25, 1.0), ratio=(0.75, 1.33)),
-                A.HorizontalFlip(p=mirror),
+                A.HorizontalFlip(p=recipe.mirror),
                 jitter,
-                A.GaussianBlur(sigma_limit=(0.5, 4.0), blur_limit=0, p=background_blur),
+                A.GaussianBlur(sigma_limit=(0.5, 4.0), blur_limit=0, p=recipe.background_blur),
             ]
         )
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from sdnet_pl.data.alpha_values import judge, oddity_in_role, require_mask, require_trimap
 from sdnet_pl.data.image_io import atomic_write, read_alpha, read_rgb, read_rgba
+from sdnet_pl.data.parallel import usable_cores
 from sdnet_pl.data.sources.base import PictureFile
 from sdnet_pl.errors import InputError, InputWarning
 
@@ -100,11 +101,6 @@ def check_pictures(files: Iterable[PictureFile], progress: bool = True) -> Check
         if file.role not in ("picture", "trimap") and kind is not None:
             odd[file.folder][file.path] = kind or None
     return Checked(len(files), list(reasons.values()), dict(odd))
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _inspect(file: PictureFile) -> str | InputError:

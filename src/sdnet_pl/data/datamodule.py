@@ -1,6 +1,5 @@
 """The LightningDataModule: training samples, named benchmarks, and photos to predict."""
 
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +19,11 @@ from sdnet_pl.data.dataset import (
     CropSizes,
     MattingDataset,
     collate,
-    one_thread,
 )
 from sdnet_pl.data.image_io import list_pictures, read_rgb
 from sdnet_pl.data.output_names import distinct_names
+from sdnet_pl.data.parallel import default_workers, one_thread
+from sdnet_pl.data.recipe import SampleRecipe, check_probability
 from sdnet_pl.data.samplers import EpochLoader, EpochSampler, EvaluationSampler
 from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource, PhotoSource
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
@@ -113,25 +113,22 @@ class MattingDataModule(LightningDataModule):
         ):
             if number < least:
                 raise InputError(f"data.{name} is {number}; it must be at least {least}.")
-        self.chances = {
-            "photo": photo,
-            "no_person": no_person,
-            "second_person": second_person,
-            "whole_person": whole_person,
-            "object_in_front": object_in_front,
-            "tone": tone,
-            "mirror": mirror,
-            "color_jitter": color_jitter,
-            "background_blur": background_blur,
-        }
-        for name, value in {**self.chances, "degradation": degradation}.items():
-            if not 0 <= value <= 1:
-                raise InputError(f"data.{name} is {value}; a probability lies between 0 and 1.")
+        check_probability("degradation", degradation)
+        self.recipe = SampleRecipe(
+            photo=photo,
+            no_person=no_person,
+            second_person=second_person,
+            whole_person=whole_person,
+            person_scale=person_scale,
+            object_in_front=object_in_front,
+            tone=tone,
+            mirror=mirror,
+            color_jitter=color_jitter,
+            background_blur=background_blur,
+        )
         for name in (*validation, *test):
             if "/" in name:
                 raise InputError(f"The benchmark {name!r} also names a file; give it a name without slashes.")
-        if not 0 < person_scale[0] <= person_scale[1]:
-            raise InputError(f"data.person_scale is {list(person_scale)}; give two numbers above 0, smaller first.")
         self.root = root
         self.foregrounds = foregrounds or [ProceduralPortraits(size=size)]
         self.backgrounds = backgrounds or [ProceduralBackgrounds(size=size)]
@@ -145,11 +142,11 @@ class MattingDataModule(LightningDataModule):
         self.predict = predict
         self.size, self.batch_size, self.seed = size, batch_size, seed or 0
         self.growing_sizes, self.samples_per_epoch = dict(sorted(growing_sizes.items())), samples_per_epoch
-        self.photos, self.person_scale, self.cache, self.check = photos, person_scale, cache, check
+        self.photos, self.cache, self.check = photos, cache, check
         self.prepare_data_per_node = False
         self.checked = Checked()
         self.replaced = Counter[str]()  # by the reason, how often the next picture took the place of one
-        self.workers = workers if workers is not None else min(8, (os.cpu_count() or 1) // 2)
+        self.workers = workers if workers is not None else default_workers()
         self.degradation = Degradation(degradation)
 
     def prepare_data(self) -> None:
@@ -189,10 +186,9 @@ class MattingDataModule(LightningDataModule):
                 self.backgrounds,
                 self.crop_sizes,
                 self.seed,
+                recipe=self.recipe,
                 photos=self.photos,
-                person_scale=self.person_scale,
                 cache=self.cache,
-                **self.chances,
             )
         if stage == "predict":
             if self.predict is None:

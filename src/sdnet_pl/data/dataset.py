@@ -1,7 +1,7 @@
 """The training set: numbered samples of F, α and B, each a pure function of the seed and its number."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, default_collate
 from sdnet_pl.data.augmentation import Augmentation, random_object, random_tone
 from sdnet_pl.data.batches import EvaluationSample, TrainingSample
 from sdnet_pl.data.composition import hide_behind, merge_foregrounds
+from sdnet_pl.data.recipe import PLAIN, SampleRecipe
 from sdnet_pl.data.sources.base import (
     BackgroundSource,
     Foreground,
@@ -77,17 +78,8 @@ class MattingDataset(Dataset[TrainingSample]):
         backgrounds: Sources of backgrounds, likewise.
         size: Side of the crop in pixels, or what gives it for a sample's number, such as :class:`CropSizes`.
         seed: Seed of everything random.
+        recipe: What may happen to a sample, and how probable it is; without photos none is drawn.
         photos: Sources of photos with masks, likewise.
-        photo: Probability that a sample is a photo and no composite (0 without photos).
-        no_person: Probability of a composite that shows its background alone.
-        second_person: Probability of a second foreground behind the first, merged exactly, and of a third behind it.
-        whole_person: Probability of a person in the middle and large, as portraits show people.
-        person_scale: Range of the other people's longer side relative to the crop.
-        object_in_front: Probability of an object before the people, which is no part of them.
-        tone: Probability of another light on the whole scene: exposure, colour cast, gamma.
-        mirror: Probability of a picture with left and right exchanged.
-        color_jitter: Probability of other colours of a picture.
-        background_blur: Probability of a background out of focus.
         cache: Keeps every decoded picture in memory, except those of endless sources.
     """
 
@@ -98,29 +90,17 @@ class MattingDataset(Dataset[TrainingSample]):
         size: int | Callable[[int], int],
         seed: int,
         *,
+        recipe: SampleRecipe = PLAIN,
         photos: Sequence[PhotoSource] = (),
-        photo: float = 0.0,
-        no_person: float = 0.0,
-        second_person: float = 0.0,
-        whole_person: float = 0.0,
-        person_scale: tuple[float, float] = (0.6, 2.0),
-        object_in_front: float = 0.0,
-        tone: float = 0.0,
-        mirror: float = 0.5,
-        color_jitter: float = 0.8,
-        background_blur: float = 0.25,
         cache: bool = False,
     ) -> None:
         self.foregrounds, self.backgrounds, self.photos = foregrounds, backgrounds, photos
         self.size, self.seed = size, seed
-        self.photo = photo if photos else 0.0
-        self.no_person, self.second_person, self.whole_person = no_person, second_person, whole_person
-        self.person_scale, self.object_in_front, self.tone = person_scale, object_in_front, tone
+        self.recipe = recipe if photos else replace(recipe, photo=0.0)
         # Whether every sample says where its alpha is certain: a batch must agree.
-        self.uncertain = self.photo > 0 or any(source.estimated_edge for source in foregrounds)
+        self.uncertain = self.recipe.photo > 0 or any(source.estimated_edge for source in foregrounds)
         self.cached: dict[tuple[int, int], Any] | None = {} if cache else None
-        self.mirror, self.color_jitter, self.background_blur = mirror, color_jitter, background_blur
-        self.augmentation = self._augmentation(0)
+        self.augmentation = Augmentation(self._size_of(0), self.recipe)
         self._order: tuple[int, np.ndarray] | None = None
         self._lost: list[str] = []
 
@@ -136,29 +116,29 @@ class MattingDataset(Dataset[TrainingSample]):
         self._lost = []
         rng = np.random.default_rng([self.seed, 1, number])
         if self.augmentation.size != self._size_of(number):
-            self.augmentation = self._augmentation(number)
+            self.augmentation = Augmentation(self._size_of(number), self.recipe)
         round_, position = divmod(number, len(self))
         known = np.full((self.augmentation.size, self.augmentation.size), 255, np.uint8)
-        if _happens(self.photo, rng):
+        if _happens(self.recipe.photo, rng):
             photo, alpha, known = self._photo(round_, rng)
             foreground, background = Foreground(photo, alpha), photo
         else:
             foreground = self._foreground(int(self._shuffled(round_)[position]), round_, rng, known)
             for _ in range(2):
-                if not _happens(self.second_person, rng):
+                if not _happens(self.recipe.second_person, rng):
                     break
                 other = self._foreground(int(rng.integers(len(self))), round_, rng, known)
                 foreground = merge_foregrounds(foreground, other)
-            if _happens(self.no_person, rng):
+            if _happens(self.recipe.no_person, rng):
                 foreground = Foreground(foreground.color, np.zeros_like(foreground.alpha))
                 known[:] = 255
             background = self._background(round_, rng)
-            if _happens(self.object_in_front, rng):
+            if _happens(self.recipe.object_in_front, rng):
                 texture = self._background(round_, rng)
                 foreground, background = hide_behind(
                     Foreground(texture, random_object(self.augmentation.size, rng)), foreground, background
                 )
-        if _happens(self.tone, rng):
+        if _happens(self.recipe.tone, rng):
             tone = random_tone(rng)
             foreground = Foreground(np.asarray(cv2.LUT(foreground.color, tone), np.uint8), foreground.alpha)
             background = np.asarray(cv2.LUT(background, tone), np.uint8)
@@ -181,16 +161,6 @@ class MattingDataset(Dataset[TrainingSample]):
 
     def _size_of(self, number: int) -> int:
         return self.size(number) if callable(self.size) else self.size
-
-    def _augmentation(self, number: int) -> Augmentation:
-        return Augmentation(
-            self._size_of(number),
-            self.whole_person,
-            self.person_scale,
-            self.mirror,
-            self.color_jitter,
-            self.background_blur,
-        )
 
     def _foreground(self, number: int, round_: int, rng: np.random.Generator, known: Image) -> Foreground:
         """A person at the training size; ``known`` becomes 0 where the estimated edge is not to be taught."""
@@ -260,14 +230,6 @@ def collate(samples: Sequence[Sample]) -> Sample:
     replaced = [reason for sample in samples for reason in sample.get("replaced", ())]
     batch = default_collate([{key: value for key, value in sample.items() if key != "replaced"} for sample in samples])
     return cast(Sample, batch | {"replaced": replaced} if replaced else batch)
-
-
-def one_thread(worker: int) -> None:
-    """For ``worker_init_fn``: loader processes run beside other work, whose cores OpenCV's own threads would take.
-
-    It lives here since a spawned process imports what holds it, and Lightning would take longer than all the rest.
-    """
-    cv2.setNumThreads(0)
 
 
 def _happens(probability: float, rng: np.random.Generator) -> bool:

@@ -11,8 +11,8 @@ import cv2
 import torch
 from tqdm import tqdm
 
-from sdnet_pl.data.check import usable_cores
 from sdnet_pl.data.image_io import PackedPicture, encode_png, read_photo, sha256, write_png
+from sdnet_pl.data.parallel import usable_cores
 from sdnet_pl.data.provenance import job_hash, mark
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.jobs import STREAM, Job, unwritable

@@ -13,8 +13,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from sdnet_pl.data.batches import EvaluationBatch, TrainingBatch
-from sdnet_pl.data.check import usable_cores
 from sdnet_pl.data.datamodule import MattingDataModule
+from sdnet_pl.data.parallel import usable_cores
 from sdnet_pl.data.trimap import trimap_channel
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor

@@ -2,7 +2,6 @@
 
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
-import os
 import warnings
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -93,13 +92,14 @@ def run(args: argparse.Namespace) -> int:
 
     from sdnet_pl.data.benchmark_folder import find_benchmark_folder
     from sdnet_pl.data.files import write_text
+    from sdnet_pl.data.parallel import default_workers
     from sdnet_pl.reporting.folder_scores import FolderScores, folder_hash
     from sdnet_pl.reporting.tables import CONSTANT, NETWORK, image_rows, score_rows, to_csv, to_markdown
 
     if method in (NETWORK, CONSTANT):
         raise InputError(f"{method!r} is what a run's own table calls its rows; give the method's name with --method.")
     regions = [args.region] if args.region else list(REGIONS) if args.trimap else ["whole"]
-    workers = min(8, (os.cpu_count() or 1) // 2) if args.workers is None else args.workers
+    workers = default_workers() if args.workers is None else args.workers
     composed = find_benchmark_folder(args.alpha)
     benchmark = args.benchmark or (composed.file.stem if composed else args.alpha.resolve().name)
     names = "metrics.csv", "metrics.md", "images.csv", f"benchmarks/{benchmark}.yaml"

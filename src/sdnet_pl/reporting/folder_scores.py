@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from sdnet_pl.data.alpha_values import inverted_to
 from sdnet_pl.data.benchmark_folder import sha256_of_pixels
-from sdnet_pl.data.dataset import one_thread
 from sdnet_pl.data.image_io import read_alpha
+from sdnet_pl.data.parallel import one_thread
 from sdnet_pl.data.trimap import EVALUATION_KERNEL, evaluation_trimap
 from sdnet_pl.errors import InputError
 from sdnet_pl.metrics.collection import FULL_SCORES, image_scores

@@ -40,6 +40,25 @@ class Sample(NamedTuple):
         return f"{self.folder}/{self.name}"
 
 
+class Unit(NamedTuple):
+    """What is written, noted and done again as a whole.
+
+    Attributes:
+        key: what tells it from the others of its data set; a shard's path below the destination.
+        samples: what is in it.
+        shard: whether they are packed into one file.
+    """
+
+    key: str
+    samples: tuple[Sample, ...]
+    shard: bool = False
+
+    @property
+    def sources(self) -> set[str]:
+        """Its files as paths below the source."""
+        return {path for sample in self.samples for path in sample.sources.values()}
+
+
 @dataclass
 class Found:
     """What lies in a folder as downloaded.

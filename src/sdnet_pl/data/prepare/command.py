@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from sdnet_pl.data.prepare import backgrounds, foregrounds, photos
-from sdnet_pl.data.prepare.base import Dataset, Found, read_names
+from sdnet_pl.data.prepare.base import Dataset, Found, Unit, read_names
 from sdnet_pl.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from sdnet_pl.data.prepare.manifest import Journal
-    from sdnet_pl.data.prepare.samples import Record, Unit
+    from sdnet_pl.data.prepare.samples import Record
 
 DATASETS: dict[str, Dataset] = {
     "adobe": foregrounds.ADOBE,
@@ -152,9 +152,9 @@ def _prepare(args: argparse.Namespace, found: Found, root: Path, journal: "Journ
     """Do what is not done yet and report; whether that completes the data set."""
     from tqdm import tqdm
 
-    from sdnet_pl.data.check import usable_cores
+    from sdnet_pl.data.parallel import usable_cores
     from sdnet_pl.data.prepare.manifest import extra_files
-    from sdnet_pl.data.prepare.samples import Unit, describe
+    from sdnet_pl.data.prepare.samples import describe
     from sdnet_pl.data.prepare.shards import INDEX, pack, write_index
 
     dataset, destination = DATASETS[args.name], args.destination
@@ -241,7 +241,7 @@ def _outcomes(
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    from sdnet_pl.data.prepare.samples import start_worker, write_unit
+    from sdnet_pl.data.prepare.workers import start_worker, write_unit
 
     workers, options = min(workers, len(units)), (root, args.destination, args.max_side, args.skip_bad)
     if workers <= 1:

@@ -1,13 +1,10 @@
 """What is stored of a sample, and its writing: the one place that knows the form of prepared data."""
 
-import multiprocessing
 import os
 import shutil
-import signal
 import sys
-import threading
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,51 +30,6 @@ Record = dict[str, dict[str, dict[str, Any]]]
 Contents = dict[str, NDArray[np.uint8] | Path]
 
 _JPEG = (".jpg", ".jpeg")
-
-
-class Unit(NamedTuple):
-    """What is written, noted and done again as a whole.
-
-    Attributes:
-        key: what tells it from the others of its data set; a shard's path below the destination.
-        samples: what is in it.
-        shard: whether they are packed into one file.
-    """
-
-    key: str
-    samples: tuple[Sample, ...]
-    shard: bool = False
-
-    @property
-    def sources(self) -> set[str]:
-        """Its files as paths below the source."""
-        return {path for sample in self.samples for path in sample.sources.values()}
-
-
-def write_unit(
-    unit: Unit, root: Path, destination: Path, max_side: int, skip_bad: bool
-) -> tuple[Record | None, list[str]]:
-    """Write the files of a sample or of a shard, each whole or not at all.
-
-    Args:
-        unit: what to write.
-        root: the folder that its sources are below.
-        destination: the folder that its files go below.
-        max_side: as of :func:`write_sample`.
-        skip_bad: write a shard without the pictures that cannot be used.
-
-    Returns:
-        What was read and written, or None where nothing was; and why pictures cannot be used.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
-    if unit.shard:
-        from sdnet_pl.data.prepare.shards import write_shard
-
-        return write_shard(unit, root, destination, max_side, skip_bad)
-    outcome = write_sample(unit.samples[0], root, destination, max_side)
-    return (None, [outcome]) if isinstance(outcome, str) else (outcome, [])
 
 
 def write_sample(sample: Sample, root: Path, destination: Path, max_side: int) -> Record | str:
@@ -187,21 +139,6 @@ def reduce_cutout(
 def describe(file: Path) -> dict[str, Any]:
     """The sha256 of a file and its size in bytes."""
     return {"sha256": sha256(file), "bytes": file.stat().st_size}
-
-
-def start_worker() -> None:
-    """Set up a process that calls :func:`write_sample`: one thread, gone with its parent, Ctrl-C left to that."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # A pool's processes would wait for work for ever after their parent was killed.
-    parent = multiprocessing.parent_process()
-    assert parent
-    parent.join()
-    os._exit(1)
 
 
 def _background(name: str, file: Path, max_side: int) -> Contents:

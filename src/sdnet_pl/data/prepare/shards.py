@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from sdnet_pl.data.files import atomic_write, naming, write_text
-from sdnet_pl.data.prepare.base import Sample
-from sdnet_pl.data.prepare.samples import Record, Unit, describe, write_sample
+from sdnet_pl.data.prepare.base import Sample, Unit
+from sdnet_pl.data.prepare.samples import Record, describe, write_sample
 from sdnet_pl.data.sources.shards import BACKGROUND, PAIR, import_litdata
 
 INDEX = "index.json"
@@ -43,7 +43,7 @@ def pack(samples: list[Sample]) -> list[Unit]:
 def write_shard(
     unit: Unit, root: Path, destination: Path, max_side: int, skip_bad: bool
 ) -> tuple[Record | None, list[str]]:
-    """As :func:`~sdnet_pl.data.prepare.samples.write_unit`, of one shard.
+    """As :func:`~sdnet_pl.data.prepare.workers.write_unit`, of one shard.
 
     The shard is written whole or not at all; with ``skip_bad`` without the pictures that cannot be used.
     """
