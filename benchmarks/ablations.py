@@ -22,7 +22,7 @@ from sdnet_pl.explore import inspect_picture
 from sdnet_pl.explore.measures import full_size_maps, map_name
 from sdnet_pl.inference import load_weights
 from sdnet_pl.metrics import METRIC_LABELS
-from sdnet_pl.reporting.tables import CONSTANT, Row, to_csv, to_markdown
+from sdnet_pl.reporting.tables import CONSTANT, Row, scores_of, to_csv, to_markdown
 
 CONFIG = "experiments/ablations/small.yaml"
 TEACHERS = ("none", "transitive", "dense", "best_teacher")
@@ -99,8 +99,8 @@ def scores(root: Path, seeds: Sequence[int]) -> list[dict[str, str | float]]:
                 continue
             line: dict[str, str | float] = {"trained as": name, "seed": seed}
             for benchmark, key in SCORES:
-                label = METRIC_LABELS[key][0]
-                line[f"{benchmark}: {label}"] = float(found[benchmark][label]) if benchmark in found else ""
+                heading, scale = METRIC_LABELS[key]
+                line[f"{benchmark}: {heading}"] = scale * scores_of(found[benchmark])[key] if benchmark in found else ""
             sides = folder / "side_outputs.json"
             errors = json.loads(read_text(sides)) if sides.exists() else {}
             line |= {f"side output {i}: MAD×1000 (whole image)": errors.get(str(i), "") for i in SIDES}

@@ -261,9 +261,9 @@ def test_evaluate_gives_the_scores_of_test(scored: Path, tmp_path: Path, capsys)
     assert {key: theirs[key] for key in ("benchmark", "hash", "images")} == {
         key: ours[key] for key in ("benchmark", "hash", "images")
     }
-    for label, _ in METRIC_LABELS.values():
+    for key in METRIC_LABELS:
         # Both quantise alpha to 8 bits. A pixel whose value lies at a half may fall to either side.
-        assert float(theirs[label]) == pytest.approx(float(ours[label]), rel=1e-4)
+        assert float(theirs[key]) == pytest.approx(float(ours[key]), rel=1e-4)
     lists = [folder / "benchmarks" / "composition-1k.yaml" for folder in (tmp_path / "eval", scored / "run")]
     assert lists[0].read_text() == lists[1].read_text()
     assert "is that of runs of `sdnet-pl test`" in capsys.readouterr().out

@@ -354,7 +354,8 @@ def test_runs_are_read_as_frames(trained: Path, tmp_path: Path):
     assert not found["trimap"]
     assert found["ampa"]
     written = pd.read_csv(trained / "metrics.csv").iloc[0]
-    assert found["MAD×1000 (whole image)"] == pytest.approx(written["MAD×1000 (whole image)"])
+    assert found["mad_whole"] == pytest.approx(written["mad_whole"])
+    assert "| MAD×1000 (whole image) |" in table(frame[["mad_whole"]]).data
     log = curves(trained)
     assert log.index.name == "step"
     csv = pd.read_csv(trained / "logs/version_0/metrics.csv")

@@ -59,7 +59,7 @@ def test_the_second_pass_trains_and_is_scored_on_the_whole(tiny_fit, tmp_path: P
     assert main(tiny_fit(run, "--model.trimap=true", f"--model.first_pass={weights}")) == 0
     scores = next(csv.DictReader((run / "metrics.csv").open()))
     # The first pass's mistakes outside of the true trimap's unknown region count.
-    assert float(scores["SAD/1000 (whole image)"]) > float(scores["SAD/1000 (unknown region)"])
+    assert float(scores["sad_whole"]) > float(scores["sad_unknown"])
     state = torch.load(run / "best.ckpt", weights_only=True)["state_dict"]
     assert not [key for key in state if "first_pass" in key]  # the frozen network is in no checkpoint
 

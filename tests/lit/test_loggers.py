@@ -25,7 +25,7 @@ from sdnet_pl.lit.model_card import _length, _source
 
 Fit = Callable[..., list[str]]
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
-MAD = "MAD×1000 (whole image)"
+MAD = "mad_whole"
 STRIP = 64, 4 * 64 + 3 * 2, 3
 
 
@@ -153,12 +153,12 @@ def test_a_run_without_another_logger_says_where_it_errs(run: Path):
     for picture in ("errors.png", "worst.png"):
         assert pixels(run / picture).std() > 10  # something is drawn
     logged = table(run / "logs" / "version_0" / "metrics.csv")
-    spread = [row for row in logged if row["val/held_out/mad_x1000_max"]]
+    spread = [row for row in logged if row["val/held_out/mad_whole_max"]]
     assert len(spread) == 2
     for row in spread:
-        median, p90, largest = (float(row[f"val/held_out/mad_x1000_{key}"]) for key in ("median", "p90", "max"))
-        assert 0 < median < p90 < largest < 1000
-        assert largest > 1000 * float(row["val/held_out/mad_whole"])
+        median, p90, largest = (float(row[f"val/held_out/mad_whole_{key}"]) for key in ("median", "p90", "max"))
+        assert 0 < median < p90 < largest < 1
+        assert largest > float(row["val/held_out/mad_whole"])
     training = [row for row in logged if row["train/total"]]
     assert all(float(row["train/samples_per_second"]) > 0 for row in training)
     assert all(0.1 < float(row["train/memory_gb"]) < 50 for row in training)  # torch alone takes that
@@ -197,7 +197,7 @@ def test_wandb_gets_config_and_scores(run: Path, offline: list[Offline]):
     assert fit.name == "/".join(run.parts[-2:])
     assert fit.config["data"]["samples_per_epoch"] == 8  # type: ignore[index]
     assert fit.config["model"]["distillation_weight"] == 1.0  # type: ignore[index]
-    assert 1000 * fit.summary["test/held_out/mad_whole"] == pytest.approx(float(table(run / "metrics.csv")[0][MAD]))  # type: ignore[operator]
+    assert fit.summary["test/held_out/mad_whole"] == pytest.approx(float(table(run / "metrics.csv")[0][MAD]))
     assert [step for step, _ in fit.history["val/mad"]] == [3, 7]
     assert len(fit.history["train/samples_per_second"]) == 8
 
@@ -228,13 +228,15 @@ def test_wandb_gets_the_tables_and_the_worst_pictures(run: Path, offline: list[O
     assert [row["image"] for row in each] == [row["image"] for row in ranked]
     assert [row[MAD] for row in each] == pytest.approx([float(row[MAD]) for row in ranked])
     ((_, worst),) = found.history["test/held_out/worst"]
-    assert worst["captions"] == [f"{row['image']}: {MAD} {float(row[MAD]):.4g}" for row in ranked]  # type: ignore[index]
+    assert worst["captions"] == [
+        f"{row['image']}: MAD×1000 (whole image) {1000 * float(row[MAD]):.4g}" for row in ranked
+    ]  # type: ignore[index]
     for row, media in zip(each, worst["filenames"], strict=True):  # type: ignore[index]
         assert pixels(found.file(media)).shape == STRIP
         assert row["picture"] is not None
-    for _, value in found.history["test/held_out/mad_x1000"]:
+    for _, value in found.history["test/held_out/mad_whole_of_images"]:
         assert sum(value["values"]) == 3  # type: ignore[index]
-    assert [step for step, _ in found.history.get("val/held_out/mad_x1000", [])] == ([] if number else [4, 8])
+    assert [step for step, _ in found.history.get("val/held_out/mad_whole_of_images", [])] == ([] if number else [4, 8])
 
 
 def test_wandb_gets_the_model_with_its_card(run: Path, offline: list[Offline]):
@@ -306,7 +308,7 @@ def test_tensorboard_gets_pictures_histograms_and_the_table(run: Path):
     assert [image.step for image in log.Images("val/panel")] == [4, 8]
     assert [image.step for image in log.Images("test/panel")] == [8]
     assert [(log.Images(f"test/held_out/worst/{i:02d}")[0].width) for i in (1, 2, 3)] == [STRIP[1]] * 3
-    for key, count in (("val/held_out/mad_x1000", 2), ("test/held_out/mad_x1000", 1)):
+    for key, count in (("val/held_out/mad_whole_of_images", 2), ("test/held_out/mad_whole_of_images", 1)):
         found = log.Histograms(key)
         assert [histogram.histogram_value.num for histogram in found] == [3] * count
     errors = [float(row[MAD]) for row in table(run / "images.csv")]

@@ -33,7 +33,7 @@ def test_the_worst_pictures_are_kept(processes: int):
     for index, pixels in whole.strips.items():
         assert (pixels == index).all()
     assert list(whole.scores) == list(range(40))
-    assert whole.errors == [1000 * errors[i] for i in range(40)]
+    assert whole.errors == [errors[i] for i in range(40)]
 
 
 def test_a_picture_that_is_not_among_the_worst_is_not_drawn():
@@ -68,12 +68,13 @@ def test_a_strip_shows_input_alphas_and_error(height: int, width: int):
 
 
 def test_the_figures_show_what_they_are_given():
-    errors = {"one": [1.0, 2.0, 2.5, 30.0], "other": [5.0]}
+    errors = {"one": [0.001, 0.002, 0.0025, 0.03], "other": [0.005]}
     figure = histogram_figure(errors)
     for axis, (name, values) in zip(figure.axes, errors.items(), strict=True):
         assert axis.get_title() == f"{name}, {len(values)} images"
         assert sum(bar.get_height() for bar in axis.containers[0]) == len(values)
-        assert [np.asarray(line.get_xdata())[0] for line in axis.lines] == [np.median(values), np.mean(values)]
+        lines = [float(np.asarray(line.get_xdata())[0]) for line in axis.lines]
+        assert lines == pytest.approx([1000 * np.median(values), 1000 * np.mean(values)])
     worst = {"one": [("b: 30", drawn(200)), ("a: 2", drawn(100))], "other": [("c: 5", drawn(50))]}
     figure = worst_figure(worst)
     titles = [axis.get_title() for axis in figure.axes]

@@ -15,7 +15,7 @@ from PIL import Image
 from sdnet_pl.cli import main
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.reporting.paper import plain, read_paper
-from sdnet_pl.reporting.tables import score_rows, to_csv
+from sdnet_pl.reporting.tables import headed, score_rows, to_csv
 
 Make = Callable[..., Path]
 MAD, MSE = "measured: MAD×1000 (whole image)", "measured: MSE (whole image)"
@@ -159,8 +159,8 @@ def test_runs_stand_in_their_rows_with_mean_and_spread(make: Make, tmp_path: Pat
     assert len(written) == 20
     row = next(row for row in written if row["measured: runs"] == "3")
     assert (row["Methods"], row["SAD↓"], row["MSE↓"]) == ("Ours", "7.2", "0.0040")
-    assert float(row[f"{MAD}, mean"]) == pytest.approx(1000 * mean(mads))
-    assert float(row[f"{MAD}, standard deviation"]) == pytest.approx(1000 * stdev(mads))
+    assert float(row["measured: mad_whole, mean"]) == pytest.approx(mean(mads))
+    assert float(row["measured: mad_whole, standard deviation"]) == pytest.approx(stdev(mads))
     assert row["measured: hash"] == HASH
     assert written[-1]["Methods"] == "Ours"
 
@@ -343,6 +343,24 @@ def test_an_overlap_of_places_counts_once(make: Make, tmp_path: Path, capsys):
     assert unused(text) == {}
 
 
+def test_scores_of_earlier_versions_are_read(make: Make, tmp_path: Path, capsys):
+    """Their files hold the headings of tables and scaled values."""
+    file = make("old", 0.0421) / "metrics.csv"
+    with file.open(newline="") as stream:
+        rows = [headed({key: number(value) for key, value in row.items()}) for row in csv.DictReader(stream)]
+    file.write_text(to_csv(rows))
+    assert "MAD×1000 (whole image)" in file.read_text()
+    shown, _ = report(capsys, 3, tmp_path / "runs")
+    assert next(row[MAD] for row in shown if row[MAD]) == "42.10"
+
+
+def number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def test_a_real_run_and_its_test(trained: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     """What `test` leaves does not say how the network was trained; the run behind its checkpoint does."""
     scored = tmp_path / "scored"
@@ -352,7 +370,7 @@ def test_a_real_run_and_its_test(trained: Path, tmp_path: Path, capsys, monkeypa
     assert main(["test", "--ckpt_path", "run/best.ckpt", "--run_dir", str(scored), *data]) == 0
     capsys.readouterr()
     with (trained / "metrics.csv").open() as stream:
-        score = float(next(csv.DictReader(stream))["MAD×1000 (whole image)"])
+        score = 1000 * float(next(csv.DictReader(stream))["mad_whole"])
     for places, left in (([scored], {}), ([scored, trained], {"scored": f"the training and seed of {trained} again"})):
         rows, text = report(capsys, 5, *places, "--benchmark", "held_out")
         assert [row[MAD] for row in rows] == [""] * 6 + [f"{score:.2f}", ""]  # dense, without trimap

@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from sdnet_pl.metrics import BenchmarkMetrics
+from sdnet_pl.metrics import METRIC_LABELS, BenchmarkMetrics
 from sdnet_pl.reporting.curves import curves_figure, read_series
 from sdnet_pl.reporting.panels import (
     ERROR_COLORS,
@@ -21,7 +21,7 @@ from sdnet_pl.reporting.panels import (
     reduced,
     to_array,
 )
-from sdnet_pl.reporting.tables import score_rows, to_csv, to_markdown
+from sdnet_pl.reporting.tables import headed, score_rows, scores_of, to_csv, to_markdown
 
 COLUMNS = 9
 
@@ -258,25 +258,43 @@ def test_rows_name_benchmark_method_and_hash(rows):
         ("hard", "ba9876543210", "constant mean matte"),
     ]
     assert [r["images"] for r in rows] == [1] * 4
-    assert [r["without unknown pixels"] for r in rows] == [0, 0, 1, 1]
+    assert [r["images_without_unknown"] for r in rows] == [0, 0, 1, 1]
 
 
-def test_columns_say_region_and_scale(rows):
+def test_columns_are_keys_with_base_units(rows):
     """Half of the picture is 0.8 in place of 1: 204 of 255."""
     network, constant = rows[:2]
-    assert network["MAD×1000 (whole image)"] == pytest.approx(100)
-    assert network["MSE×1000 (whole image)"] == pytest.approx(20)
-    assert network["SAD/1000 (whole image)"] == pytest.approx(0.2 * 512 / 1000)
-    assert network["SAD/1000 (unknown region)"] == pytest.approx(0.2 * 512 / 1000)
-    assert network["MSE×1000 (unknown region)"] == pytest.approx(20)
-    assert constant["MAD×1000 (whole image)"] == pytest.approx(500, rel=0.01)  # the mean 0.5 is quantised to bytes
-    assert constant["MSE×1000 (whole image)"] == pytest.approx(250, rel=0.01)
-    labels = set(network) - {"benchmark", "hash", "images", "without unknown pixels", "method"}
-    assert len(labels) == 10
-    for label in labels:
-        assert label.endswith(("(whole image)", "(unknown region)"))
-        assert "×1000" in label or "/1000" in label or label.startswith("IoU")
-    assert labels & set(constant) == {"MAD×1000 (whole image)", "MSE×1000 (whole image)"}
+    assert network["mad_whole"] == pytest.approx(0.1)
+    assert network["mse_whole"] == pytest.approx(0.02)
+    assert network["sad_whole"] == pytest.approx(0.2 * 512 / 1000)
+    assert network["sad_unknown"] == pytest.approx(0.2 * 512 / 1000)
+    assert network["mse_unknown"] == pytest.approx(0.02)
+    assert constant["mad_whole"] == pytest.approx(0.5, rel=0.01)  # the mean 0.5 is quantised to bytes
+    assert constant["mse_whole"] == pytest.approx(0.25, rel=0.01)
+    keys = set(network) - {"benchmark", "hash", "images", "images_without_unknown", "method"}
+    assert keys == METRIC_LABELS.keys()
+    assert keys & set(constant) == {"mad_whole", "mse_whole"}
+
+
+def test_headings_say_region_and_scale(rows):
+    shown = headed(rows[0])
+    assert shown["MAD×1000 (whole image)"] == pytest.approx(100)
+    assert shown["MSE×1000 (unknown region)"] == pytest.approx(20)
+    assert shown["without unknown pixels"] == 0
+    headings = set(shown) - {"benchmark", "hash", "images", "without unknown pixels", "method"}
+    assert len(headings) == 10
+    for heading in headings:
+        assert heading.endswith(("(whole image)", "(unknown region)"))
+        assert "×1000" in heading or "/1000" in heading or heading.startswith("IoU")
+
+
+@pytest.mark.parametrize("form", [dict, headed])
+def test_scores_come_back_from_keys_and_from_the_headings_of_earlier_versions(rows, form):
+    (line,) = csv.DictReader(io.StringIO(to_csv([form(rows[0])])))
+    found = scores_of(line)
+    assert found.keys() == METRIC_LABELS.keys()
+    for key, value in found.items():
+        assert value == pytest.approx(rows[0][key], rel=1e-12)
 
 
 def test_csv_gives_the_rows_back(rows):
@@ -298,12 +316,13 @@ def test_a_bar_in_a_name_does_not_split_its_cell():
 
 def test_markdown_is_a_table_of_the_rows(rows):
     lines = [[text.strip() for text in line.strip("|").split("|")] for line in to_markdown(rows).splitlines()]
-    assert lines[0] == list(rows[0])
+    shown = [headed(row) for row in rows]
+    assert lines[0] == list(shown[0])
     assert lines[1] == ["---"] * len(rows[0])
     assert len(lines) == 2 + len(rows)
     assert {len(line) for line in lines} == {len(rows[0])}
-    for line, given in zip(lines[2:], rows, strict=True):
-        for text, column in zip(line, rows[0], strict=True):
+    for line, given in zip(lines[2:], shown, strict=True):
+        for text, column in zip(line, shown[0], strict=True):
             value = given.get(column, "")
             if isinstance(value, float) and not math.isnan(value):
                 assert float(text) == pytest.approx(value, rel=1e-3)  # four digits
@@ -313,7 +332,7 @@ def test_markdown_is_a_table_of_the_rows(rows):
 
 def test_a_score_without_an_image_is_shown_as_nan(rows):
     hard = rows[2]
-    assert math.isnan(float(hard["SAD/1000 (unknown region)"]))
-    text = dict(zip(rows[0], to_markdown(rows).splitlines()[4].strip("| ").split(" | "), strict=True))
+    assert math.isnan(float(hard["sad_unknown"]))
+    text = dict(zip(headed(rows[0]), to_markdown(rows).splitlines()[4].strip("| ").split(" | "), strict=True))
     assert text["SAD/1000 (unknown region)"] == "nan"
     assert text["MAD×1000 (whole image)"] == "100"

@@ -9,7 +9,6 @@ from sdnet_pl.errors import InputError
 from sdnet_pl.losses.distillation import EVERY_PAIR
 from sdnet_pl.reporting.curves import log_files, read_series
 from sdnet_pl.reporting.runs import find_results
-from sdnet_pl.reporting.tables import labelled
 
 
 def scores(places: Iterable[str | Path]) -> pd.DataFrame:
@@ -21,7 +20,7 @@ def scores(places: Iterable[str | Path]) -> pd.DataFrame:
     Returns:
         One row a network or method and benchmark: ``folder``, ``benchmark``, ``hash``, ``method``; how it was trained
         (``preset``, ``distillation``, ``trimap``, ``ampa``, ``seed``; missing for another method); and every score
-        under a heading with its scale and region, as in ``metrics.md``. What could not be read is in
+        by its key (``mad_whole``), in the units of :mod:`sdnet_pl.metrics`. What could not be read is in
         ``frame.attrs["left"]``, a reason by directory.
 
     Raises:
@@ -37,7 +36,7 @@ def scores(places: Iterable[str | Path]) -> pd.DataFrame:
                 **{key: training.get(f"model.{key}") for key in ("preset", "distillation", "trimap")},
                 "ampa": training["model.network"].get("ampa", True) if training else None,
                 "seed": training.get("seed_everything"),
-                **labelled(result.scores),
+                **result.scores,
             }
         )
     frame = pd.DataFrame(rows)

@@ -8,7 +8,7 @@ import pandas as pd
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from sdnet_pl.reporting.tables import to_markdown
+from sdnet_pl.reporting.tables import headed, to_markdown
 
 
 def sliders(draw: Callable[..., Figure], **ranges: tuple[int, int]) -> Any:
@@ -44,11 +44,11 @@ def sliders(draw: Callable[..., Figure], **ranges: tuple[int, int]) -> Any:
 
 
 def table(frame: pd.DataFrame) -> Markdown:
-    """A data frame as a markdown table, its index first, numbers to three significant digits."""
+    """A data frame as a markdown table, its index first, numbers to three significant digits, scores under headings."""
 
     def cell(value: Any) -> str:
         return f"{value:.3g}" if isinstance(value, float) else str(value)
 
     head = frame.index.name or ""
-    rows = [{head: str(key), **{str(c): cell(v) for c, v in row.items()}} for key, row in frame.iterrows()]
-    return Markdown(to_markdown(rows))
+    rows = [headed({head: str(key), **{str(c): v for c, v in row.items()}}) for key, row in frame.iterrows()]
+    return Markdown(to_markdown([{column: cell(value) for column, value in row.items()} for row in rows]))

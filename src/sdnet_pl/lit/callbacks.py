@@ -166,10 +166,10 @@ class ErrorsOfImages(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
         for name, found in self._gather(trainer, pl_module.data.validation).items():
             values = dict(zip(("median", "p90", "max"), np.quantile(found.errors, (0.5, 0.9, 1)), strict=True))
-            levels = {f"val/{name}/mad_x1000_{key}": float(value) for key, value in values.items()}
+            levels = {f"val/{name}/mad_whole_{key}": float(value) for key, value in values.items()}
             pl_module.log_dict(levels, sync_dist=True)  # as the other scores
             if trainer.is_global_zero and not trainer.sanity_checking:
-                log_histogram(trainer, f"val/{name}/mad_x1000", found.errors)
+                log_histogram(trainer, f"val/{name}/mad_whole_of_images", found.errors)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
         benchmarks = pl_module.data.test
@@ -185,7 +185,7 @@ class ErrorsOfImages(Callback):
                 (f"{named[index]}: {ERROR_LABEL} {ERROR_SCALE * found.scores[index][ERROR]:.4g}", found.strips[index])
                 for index in found.worst_first[: len(found.strips)]
             ]
-            log_histogram(trainer, f"test/{name}/mad_x1000", found.errors)
+            log_histogram(trainer, f"test/{name}/mad_whole_of_images", found.errors)
             log_pictures(trainer, f"test/{name}/worst", worst[name])
             ranked = image_rows(name, ((named[index], found.scores[index]) for index in found.worst_first))
             log_table(trainer, f"test/{name}/per_image", ranked, [picture for _, picture in worst[name]])

@@ -1,7 +1,8 @@
-"""How tables head the scores. Imports nothing, so that a table without scores need not load torchmetrics."""
+"""How markdown and pictures head the scores. Imports nothing: a table without scores need not load torchmetrics."""
 
-# name: how a table heads the column, and the factor that brings the value to the heading's scale; a constant matte's
-# score shares the column of the score without its prefix
+# key: how a table for people heads the column, and the factor that brings the value to the heading's scale. Files for
+# programs hold keys and values in the units of the functionals; those of earlier runs hold headings and scaled values
+# (``sdnet_pl.reporting.tables.scores_of``).
 METRIC_LABELS: dict[str, tuple[str, float]] = {
     "mad_whole": ("MAD×1000 (whole image)", 1000.0),
     "mse_whole": ("MSE×1000 (whole image)", 1000.0),

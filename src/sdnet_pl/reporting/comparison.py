@@ -223,13 +223,12 @@ def _cells(line: Line, scores: Sequence[str]) -> dict[str, str]:
 
 
 def _values(line: Line, scores: Sequence[str]) -> Row:
-    """The measured columns for programs."""
+    """The measured columns for programs: keys, and values in the units of the functionals."""
     values: dict[str, str | float] = {"measured: network": line.network}
     values["measured: parameters (M)"] = "" if line.parameters is None else line.parameters
     for key in scores:
-        heading, scale = _heading(key)
         for column, number in zip(("mean", "standard deviation"), line.scores.get(key, (None, None)), strict=True):
-            values[f"measured: {heading}, {column}"] = "" if number is None else scale * number
+            values[f"measured: {key}, {column}"] = "" if number is None else number
     values["measured: runs"] = len(line.results)
     return values | {"measured: benchmark": line.results[0].benchmark, "measured: hash": line.results[0].hash}
 

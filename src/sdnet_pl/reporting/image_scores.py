@@ -60,8 +60,8 @@ class ImageScores:
 
     @property
     def errors(self) -> list[float]:
-        """MAD×1000 of every picture, in the benchmark's order."""
-        return [ERROR_SCALE * values[ERROR] for values in self.scores.values()]
+        """MAD of every picture in [0, 1], in the benchmark's order."""
+        return [values[ERROR] for values in self.scores.values()]
 
     def _sorted(self, indices: Iterable[int]) -> list[int]:
         return sorted(indices, key=lambda index: (-self.scores[index][ERROR], index))
@@ -84,10 +84,11 @@ def histogram_figure(errors: Mapping[str, Sequence[float]]) -> Figure:
     """How many pictures have which error, a plot for each benchmark.
 
     Args:
-        errors: MAD×1000 of every picture, by benchmark.
+        errors: MAD of every picture in [0, 1], by benchmark; shown as MAD×1000.
     """
     figure = Figure(figsize=(5 * len(errors), 3.5), dpi=110, layout="constrained")
-    for axis, (name, values) in zip(figure.subplots(1, len(errors), squeeze=False)[0], errors.items(), strict=True):
+    for axis, (name, found) in zip(figure.subplots(1, len(errors), squeeze=False)[0], errors.items(), strict=True):
+        values = [ERROR_SCALE * error for error in found]
         axis.hist(values, bins=min(40, max(5, len(values) // 4)), color=COLORS[0])
         for label, value, color in (("median", np.median(values), COLORS[1]), ("mean", np.mean(values), COLORS[2])):
             axis.axvline(float(value), color=color, label=f"{label} {value:.3g}")

@@ -12,9 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sdnet_pl.data.listing import walk
 from sdnet_pl.errors import InputError
-from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.reporting.saved_config import read_config
-from sdnet_pl.reporting.tables import CONSTANT, NETWORK
+from sdnet_pl.reporting.tables import CONSTANT, NETWORK, scores_of
 
 # What two trainings may differ in and still be one training with two seeds: where it ran and what it showed.
 INCIDENTAL = re.compile(
@@ -127,7 +126,7 @@ def _read(folder: Path) -> list[Result]:
             row["benchmark"],
             row["hash"],
             row["method"],
-            {key: float(row[label]) / scale for key, (label, scale) in METRIC_LABELS.items() if row.get(label)},
+            scores_of(row),
             training if row["method"] == NETWORK else None,
             origin if row["method"] == NETWORK else None,
         )
