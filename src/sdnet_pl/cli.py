@@ -44,6 +44,7 @@ class Parser(argparse.ArgumentParser):
     arguments: Sequence[str] = ()
 
     def error(self, message: str) -> NoReturn:
+        """Exit with the usage, what is wrong, and what may be meant."""
         commands = next((action.choices for action in self._actions if isinstance(action.choices, dict)), {})
         given = next((commands[word] for word in Parser.arguments if word in commands), self)
         super().error(f"{message}{mistyped(message, given, Parser.arguments)}")

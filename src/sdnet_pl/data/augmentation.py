@@ -53,9 +53,15 @@ class RandomPlacement(A.DualTransform):
 
     @property
     def targets_as_params(self) -> list[str]:
+        """What the draw reads beside the parameters: the mask, to find the person."""
         return ["mask"]
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw the warp of one sample.
+
+        Returns:
+            ``matrix``, ``[2, 3]`` from the picture's pixels to the canvas's, and ``zoom``, its scale.
+        """
         mask = data["mask"]
         left, top, width, height = cv2.boundingRect(np.asarray(mask > 127, np.uint8))
         if width == 0:  # no person at all
@@ -86,9 +92,11 @@ class RandomPlacement(A.DualTransform):
         return {"matrix": np.column_stack([linear, shift]), "zoom": zoom}
 
     def apply(self, img: Image, matrix: np.ndarray, zoom: float, **params: Any) -> Image:
+        """Warp colours; beyond the picture its border goes on."""
         return self._warp(img, matrix, zoom, self.borders[0])
 
     def apply_to_mask(self, mask: Image, matrix: np.ndarray, zoom: float, **params: Any) -> Image:
+        """Warp alpha; beyond a cut-out it is 0, beyond a photo it is reflected."""
         return self._warp(mask, matrix, zoom, self.borders[1])
 
     def _warp(self, image: Image, matrix: np.ndarray, zoom: float, border: int) -> Image:
@@ -107,6 +115,7 @@ class BackgroundCrop(A.RandomResizedCrop):
     """Cuts out a random part and scales it to the size, by whole blocks first where it shrinks by two or more."""
 
     def apply(self, img: Image, crop_coords: tuple[int, int, int, int], **params: Any) -> Image:
+        """Cut out ``crop_coords`` (left, top, right, bottom) and scale it to the size: uint8 ``[H, W, 3]``."""
         left, top, right, bottom = crop_coords
         height, width = self.size
         part = _reduce(img[top:bottom, left:right], max(1, (right - left) // width), max(1, (bottom - top) // height))

@@ -52,7 +52,7 @@ class Benchmark(Dataset[EvaluationSample], ABC):
         return str(index)
 
     def picture_files(self) -> Sequence[PictureFile]:
-        """The files behind it, which can be checked before a long job."""
+        """The files that it reads, which can be checked before a long job."""
         return ()
 
     @cached_property
@@ -135,6 +135,7 @@ class CompositeBenchmark(Benchmark):
 
     @cached_property
     def description(self) -> dict[str, Any]:
+        """The rules, and the sha256 of both pictures of each composite in their order."""
         foregrounds = {i: self.foregrounds.fingerprint(i) for i in {i for i, _ in self.pairs}}
         backgrounds = {j: self.backgrounds.fingerprint(j) for j in {j for _, j in self.pairs}}
         rules: dict[str, Any] = {"version": 1, "size": self.size, "trimap_kernel": self.trimap_kernel}
@@ -146,12 +147,14 @@ class CompositeBenchmark(Benchmark):
         }
 
     def picture_files(self) -> list[PictureFile]:
+        """The files of both sources."""
         return [*self.foregrounds.picture_files(), *self.backgrounds.picture_files()]
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def name(self, index: int) -> str:
+        """``FOREGROUND over BACKGROUND``, by the names of the sources."""
         i, j = self.pairs[index]
         return f"{self.foregrounds.name(i)} over {self.backgrounds.name(j)}"
 
@@ -189,18 +192,21 @@ class PhotoBenchmark(Benchmark):
 
     @cached_property
     def description(self) -> dict[str, Any]:
+        """The rules, and the fingerprint of each photo with its mask."""
         return {
             "rules": {"version": 1, "size": self.size},
             "photos": [self.photos.fingerprint(i) for i in range(len(self.photos))],
         }
 
     def picture_files(self) -> Sequence[PictureFile]:
+        """The files of the photos and their masks."""
         return self.photos.picture_files()
 
     def __len__(self) -> int:
         return len(self.photos)
 
     def name(self, index: int) -> str:
+        """The photo's name in its source."""
         return self.photos.name(index)
 
     def __getitem__(self, index: int) -> EvaluationSample:
@@ -236,11 +242,13 @@ class AlphaBenchmark(Benchmark):
 
     @cached_property
     def description(self) -> dict[str, Any]:
+        """The rules, the sha256 of each picture with its alpha, and those of the trimaps or their kernel."""
         pictures = [sha256_of_files(*files) for files in self.files]
         trimaps = [sha256_of_files(file) for file in self.trimaps] or EVALUATION_KERNEL
         return {"rules": {"version": 1, "size": self.size}, "pictures": pictures, "trimaps": trimaps}
 
     def picture_files(self) -> list[PictureFile]:
+        """The files in ``image/``, ``alpha/`` and, where they are read, ``trimap/``."""
         pairs = files_by_role(self.files, self.path, ("image", "picture"), ("alpha", "alpha"))
         return pairs + files_by_role([(file,) for file in self.trimaps], self.path, ("trimap", "trimap"))
 
@@ -248,6 +256,7 @@ class AlphaBenchmark(Benchmark):
         return len(self.files)
 
     def name(self, index: int) -> str:
+        """The photo's path below ``image/``, without suffix."""
         return picture_name(self.files[index][0], Path(self.path) / "image")
 
     def __getitem__(self, index: int) -> EvaluationSample:

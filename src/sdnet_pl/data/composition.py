@@ -42,7 +42,7 @@ def merge_foregrounds(front: Foreground, back: Foreground) -> Foreground:
 def hide_behind(front: Foreground, foreground: Foreground, background: Image) -> tuple[Foreground, Image]:
     """Puts an object before a person: the foreground and the background that composite to the picture of all three.
 
-    The object is no part of the foreground but of what stands around it: α' = (1 − α_front)α, and B' is the object
+    The object belongs to the surroundings and not to the foreground: α' = (1 − α_front)α, and B' is the object
     over the old background.
 
     Args:

@@ -166,6 +166,12 @@ class MattingDataModule(LightningDataModule):
             self._require_checked()
 
     def setup(self, stage: str) -> None:
+        """Make the dataset of a stage.
+
+        Raises:
+            InputError: A picture cannot be used, an epoch of ``fit`` has fewer samples than a step takes, or
+                ``predict`` has no photos.
+        """
         if self.trainer and self.trainer.world_size > 1:
             self.checked = self.trainer.strategy.broadcast(self.checked)
             try:
@@ -214,18 +220,22 @@ class MattingDataModule(LightningDataModule):
         return self.crop_sizes(number)
 
     def train_dataloader(self) -> DataLoader[TrainingSample]:
+        """Batches of ``batch_size`` numbered samples, the last incomplete one dropped."""
         sampler = EpochSampler(self.samples, *self._rank(), self._done)
         return self._loader(
             self.training, sampler, EpochLoader, batch_size=self.batch_size, drop_last=True, collate_fn=collate
         )
 
     def val_dataloader(self) -> list[DataLoader[EvaluationSample]]:
+        """A loader for each benchmark of ``validation``, one picture at a time."""
         return [self._evaluation_loader(benchmark) for benchmark in self.validation.values()]
 
     def test_dataloader(self) -> list[DataLoader[EvaluationSample]]:
+        """A loader for each benchmark of ``test``, one picture at a time."""
         return [self._evaluation_loader(benchmark) for benchmark in self.test.values()]
 
     def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """The photos that are not predicted yet, one at a time, at their own sizes."""
         self.predicted.leave_out_done()
         # No batching: photos differ in size.
         return self._loader(self.predicted, EvaluationSampler(len(self.predicted), *self._rank()), batch_size=None)

@@ -17,7 +17,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """A path to write to, in the folder of ``path``, that takes the place of ``path`` only when the block ends well.
 
     The folder is made if it is missing. Whatever ends the block early, Ctrl-C too, leaves an older ``path`` as it was
-    and no other file behind. An ``OSError`` names ``path``.
+    and no other file. An ``OSError`` names ``path``.
 
     Example:
         >>> from tempfile import TemporaryDirectory

@@ -57,7 +57,7 @@ def picture_suffixes() -> frozenset[str]:
 
 
 def reason_by_name(file: PurePath) -> str | None:
-    """Why a file is no picture that is read, by the end of its name; None for a picture."""
+    """Why a file is not read as a picture, by the end of its name; None for a picture."""
     suffix = file.suffix.lower()
     if suffix in picture_suffixes():
         return None

@@ -45,7 +45,7 @@ def _key(name: str) -> str:
 
 
 def _has_sibling(photo: Path, siblings: dict[Path, dict[str, list[str]]]) -> bool:
-    """Whether the photo's folder holds another picture of its name that is no result of ours."""
+    """Whether the photo's folder holds another picture of its name that this package did not write."""
     folder = photo.parent
     if folder not in siblings:
         siblings[folder] = defaultdict(list)

@@ -6,7 +6,7 @@ from sdnet_pl.errors import InputError
 
 
 def check_probability(name: str, value: float) -> None:
-    """Refuse what is no probability.
+    """Refuse a number that is not a probability.
 
     Args:
         name: What the data module calls it.
@@ -29,14 +29,14 @@ class SampleRecipe:
         second_person: A second person stands behind the first, merged exactly, and a third behind the second.
         whole_person: A person is in the middle and large, as portraits show people.
         person_scale: Range of the other people's longer side relative to the crop, drawn log-uniformly.
-        object_in_front: An object stands before the people, which is no part of them.
+        object_in_front: An object that is not part of the people stands before them.
         tone: The whole scene stands in another light: exposure, colour cast, gamma.
         mirror: A foreground, background or photo has left and right exchanged.
         color_jitter: Each of them has other colours: brightness, contrast, saturation, hue.
         background_blur: A background is out of focus.
 
     Raises:
-        InputError: A probability is outside of [0, 1], or the range is none.
+        InputError: A probability is outside of [0, 1], or the range is not one.
     """
 
     photo: float = 0.0

@@ -19,7 +19,7 @@ class EpochSampler(DistributedSampler[int]):
         rank: This process.
         world_size: How many processes there are.
         done: How many samples of the epoch this process has had already, asked whenever an epoch begins; they are left
-            out. The length counts them, as Lightning does when it goes on in the middle of an epoch.
+            out. The length counts them, as Lightning does when it continues in the middle of an epoch.
     """
 
     def __init__(

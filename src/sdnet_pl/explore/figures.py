@@ -58,8 +58,10 @@ def pictures_figure(pictures: Mapping[str, Image | Tensor], columns: int = 4, si
 
 
 def decoder_figure(inspection: Inspection, side: float = SIDE) -> Figure:
-    """The picture and its maps from coarse to fine: F̄_dec^4, F̄_dec^3, F̄_dec^2, α_f and the true alpha; below each its
-    error α̂ − α, the coarse maps upsampled as the objective does it. Without a true alpha the maps alone.
+    """The picture and its maps from coarse to fine: F̄_dec^4, F̄_dec^3, F̄_dec^2, α_f and the true alpha.
+
+    Below each is its error α̂ − α, the coarse maps upsampled as the objective does it. Without a true alpha there are
+    the maps alone.
 
     Args:
         inspection: Of :func:`sdnet_pl.explore.inspect_picture`.

@@ -22,8 +22,10 @@ def map_name(level: int) -> str:
 
 
 def full_size_maps(inspection: Inspection) -> dict[str, Tensor]:
-    """F̄_dec^4, F̄_dec^3, F̄_dec^2 and α_f by name, upsampled bilinearly to the picture's size as the objective does it:
-    ``[1, H, W]`` in [0, 1]."""
+    """F̄_dec^4, F̄_dec^3, F̄_dec^2 and α_f by name, ``[1, H, W]`` in [0, 1].
+
+    All are upsampled bilinearly to the picture's size, as the objective does it.
+    """
     height, width = inspection.alpha.shape[-2:]
     maps = {}
     for i in (4, 3, 2):

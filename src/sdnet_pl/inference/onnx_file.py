@@ -58,6 +58,7 @@ class FusedPReLU(nn.Module):
         self.bent.weight.data = 1 - self.linear.weight.data
 
     def forward(self, x: Tensor) -> Tensor:
+        """PReLU of ``x``, ``[B, C, H, W]``."""
         return self.linear(x) + F.relu(self.bent(x))
 
 
@@ -69,6 +70,7 @@ class WideMean(nn.Module):
         self.gate = attention.gate
 
     def forward(self, x: Tensor) -> Tensor:
+        """``x``, ``[B, C, H, W]``, with each channel scaled by its weight in [0, 1]."""
         return x * self.gate(x.float().mean(dim=(2, 3), keepdim=True).to(x.dtype))
 
 
@@ -80,6 +82,7 @@ class Padded(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
+        """Alpha ``[B, 1, H, W]`` in [0, 1] of ``image``, ``[B, 3 or 4, H, W]``."""
         height, width = image.shape[-2:]
         multiple = self.network.size_multiple
         # Written so that the tracer sees multiples; the network's own padding is then nothing.

@@ -15,8 +15,10 @@ HELP = (
 
 
 def pretrained_weights() -> dict[str, str]:
-    """The sha256 of each file of weights that ships, by name: a preset, with ``-trimap`` behind for one that takes a
-    trimap."""
+    """The sha256 of each file of weights that ships, by its name.
+
+    The name is that of the preset, followed by ``-trimap`` where the network takes a trimap.
+    """
     lines = (FOLDER / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     return {file.removesuffix(".safetensors"): sha256 for sha256, file in map(str.split, lines)}
 

@@ -60,6 +60,7 @@ class SaveRunConfig(SaveConfigCallback):
         self.files = files
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write ``config.yaml``, or ``config-N.yaml`` beside an earlier one, and tell the loggers its values."""
         config = saved(yaml.safe_load(self.parser.dump(self.config, skip_unset=False)), self.files)
         path = Path(trainer.default_root_dir) / "config.yaml"
         number = 1
@@ -95,9 +96,11 @@ class Panels(Callback):
         self.indices: list[int] = []
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+        """Keep the picture if it is among those shown."""
         self._collect(trainer, int(trainer.num_val_batches[0]), *args, **kwargs)
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+        """Keep the picture if it is among those shown."""
         self._collect(trainer, int(trainer.num_test_batches[0]), *args, **kwargs)
 
     def _collect(
@@ -115,12 +118,14 @@ class Panels(Callback):
             self.indices.append(_index(trainer, batch_idx))
 
     def on_validation_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
+        """Draw the panel of this validation, except of the sanity check."""
         if not trainer.sanity_checking:
             benchmark = next(iter(pl_module.data.validation.values()))
             self._show(trainer, "val/panel", f"panels/step-{trainer.global_step:07d}.png", benchmark)
         self.rows, self.indices = [], []
 
     def on_test_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
+        """Draw the panel of the test."""
         self._show(trainer, "test/panel", "panel.png", next(iter(pl_module.data.test.values())))
         self.rows, self.indices = [], []
 
@@ -144,9 +149,11 @@ class ErrorsOfImages(Callback):
         self.found: dict[int, ImageScores] = defaultdict(ImageScores)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+        """Keep the picture's scores."""
         self._collect(trainer, *args, **kwargs)
 
     def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any) -> None:
+        """Keep the picture's scores, and its strip while it is among the worst."""
         self._collect(trainer, *args, **kwargs)
 
     def _collect(
@@ -164,6 +171,7 @@ class ErrorsOfImages(Callback):
         self.found[dataloader_idx].add(_index(trainer, batch_idx), outputs["scores"], draw)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
+        """Log median, 90th percentile, maximum and histogram of MAD for each benchmark."""
         for name, found in self._gather(trainer, pl_module.data.validation).items():
             values = dict(zip(("median", "p90", "max"), np.quantile(found.errors, (0.5, 0.9, 1)), strict=True))
             levels = {f"val/{name}/mad_whole_{key}": float(value) for key, value in values.items()}
@@ -172,6 +180,7 @@ class ErrorsOfImages(Callback):
                 log_histogram(trainer, f"val/{name}/mad_whole_of_images", found.errors)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: SDNetModule) -> None:  # type: ignore[override]
+        """Write ``images.csv``, ``errors.png`` and ``worst.png``, and log the tables."""
         benchmarks = pl_module.data.test
         gathered = self._gather(trainer, benchmarks)
         if not trainer.is_global_zero or not gathered:
@@ -216,14 +225,17 @@ class Throughput(Callback):
     """
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count."""
         self.samples, self.start = 0, time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin anew: a validation is no part of the throughput."""
         self.samples, self.start = 0, time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
+        """Log the mean since the count began."""
         self.samples += len(batch["alpha"]) * trainer.world_size
         values = {"samples_per_second": self.samples / (time.perf_counter() - self.start)}
         if sys.platform != "win32":
@@ -238,12 +250,14 @@ class RunReport(Callback):
     """Writes ``curves.png`` when training ends, and ``metrics.csv``, ``metrics.md`` and the lists when a test does."""
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw ``curves.png`` from the logs of all starts of the run."""
         loggers = [logger for logger in trainer.loggers if isinstance(logger, CSVLogger)]
         files = [file for logger in loggers for file in log_files(Path(logger.root_dir))]
         if trainer.is_global_zero and files:
             write_png(Path(trainer.default_root_dir) / "curves.png", to_array(curves_figure(read_series(files))))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the scores, and a file for each benchmark with its hash and its list."""
         assert isinstance(pl_module, SDNetModule)
         if not trainer.is_global_zero:
             return

@@ -26,6 +26,7 @@ class WholeFiles(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint whole or not at all; elsewhere than on a disk as Lightning does."""
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
@@ -48,6 +49,7 @@ class BestCheckpoint(ModelCheckpoint):
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
 
     def state_dict(self) -> dict[str, Any]:
+        """Lightning's, and the step of the best checkpoint."""
         return {**super().state_dict(), "best_step": self.best_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -69,6 +71,7 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict(state_dict)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Also remove what a process left that was killed while it saved."""
         super().setup(trainer, pl_module, stage)
         if stage == "fit" and trainer.is_global_zero and os.path.isdir(self.dirpath or ""):
             for file in Path(self.dirpath or "").iterdir():
@@ -78,6 +81,7 @@ class BestCheckpoint(ModelCheckpoint):
     def format_checkpoint_name(
         self, metrics: dict[str, Tensor], filename: str | None = None, ver: int | None = None, prefix: str | None = None
     ) -> str:
+        """The name of a checkpoint: ``filename`` for the best alone, ``step-N`` for others that are kept."""
         if (
             filename is None
             and prefix is None
@@ -98,6 +102,7 @@ class BestCheckpoint(ModelCheckpoint):
         return kept
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save under ``exception-step=N``, where the callback is told to save then."""
         filename, self.filename = self.filename, "exception-{step}"  # never the best one's
         try:
             super().on_exception(trainer, pl_module, exception)

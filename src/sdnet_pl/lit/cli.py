@@ -56,6 +56,7 @@ class Parser(LightningArgumentParser):
     written: dict[str, Any] | None = None
 
     def dump(self, cfg: Namespace, **options: Any) -> str:
+        """A config as yaml, with its references where the command line's parser still knows them."""
         text: str = super().dump(cfg, **options)
         if options.get("skip_link_targets") is False:  # jsonargparse itself, which resolves this text next
             self.written = self.written or yaml.safe_load(text)
@@ -65,11 +66,17 @@ class Parser(LightningArgumentParser):
         return text
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Say what is wrong, and what may be meant.
+
+        Raises:
+            InputError: always.
+        """
         text = " ".join(message.split())
         meant = suggest(text, self, sys.argv[1:]).rstrip("?")
         raise InputError(f"{text}{meant}{'?' if meant else ';'} `sdnet-pl COMMAND --help` lists the options.") from ex
 
     def parse_args(self, *args: Any, **options: Any) -> Namespace:  # type: ignore[override]
+        """As jsonargparse does; a reference that leads nowhere is said in a sentence."""
         try:
             return super().parse_args(*args, **options)
         except OmegaConfBaseException as error:
@@ -88,6 +95,7 @@ class SDNetCLI(LightningCLI):
     """LightningCLI with one directory a run, a CSV log in every run, and checkpoints that know their network."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Declare ``--run_dir`` and the checkpoint of the best validation."""
         parser.add_argument(
             "--run_dir",
             type=str | None,
@@ -139,6 +147,11 @@ class SDNetCLI(LightningCLI):
                 config.model[key] = value
 
     def before_instantiate_classes(self) -> None:
+        """Settle the run's directory, its seed and its loggers, which depend on each other.
+
+        Raises:
+            InputError: the directory holds another run.
+        """
         config = self._command()
         # Run again from its saved config, a run must not write into this one's directory.
         given = config.clone()
@@ -175,12 +188,14 @@ class SDNetCLI(LightningCLI):
         config.trainer.logger = [csv_logger, *loggers]
 
     def instantiate_classes(self) -> None:
+        """As Lightning does; a setting that a class refuses is said in a sentence."""
         try:
             super().instantiate_classes()
         except (ImportError, ValueError) as error:
             raise InputError(f"These settings are refused: {' '.join(str(error).split())}") from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Lightning's, which also keeps the last checkpoint, and writes checkpoints whole or not at all."""
         trainer = super().instantiate_trainer(**kwargs)
         if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
             raise InputError(
@@ -242,8 +257,10 @@ class SDNetCLI(LightningCLI):
 
 
 def _warn_of_an_idle_root(data: Namespace) -> None:
-    """Says that ``--data.root`` changes nothing, as with the configs that older versions saved: it would be taken for
-    where the pictures are from."""
+    """Say that ``--data.root`` changes nothing, as with the configs that older versions saved.
+
+    It would be taken for where the pictures are from.
+    """
     if not any(argument.partition("=")[0] == "--data.root" for argument in sys.argv):
         return
     found: list[str] = []

@@ -24,6 +24,7 @@ class RunLog(CSVLogger):
 
     @rank_zero_only
     def save(self) -> None:
+        """Write what was logged since the last time; a new value adds a column to the whole file."""
         log, keys = self.experiment, sorted({key for row in self.experiment.metrics for key in row})
         if not keys:
             return

@@ -33,8 +33,11 @@ HEADLINE = "val/mad"
 
 @functools.cache
 def _compiled() -> Callable[[SDNet, Tensor], MattingOutput]:
-    """A function of the network and no wrapper around it: state_dict keys and copies of the module (EMA) stay as they
-    are, and the module can be pickled. The crops have few sizes, so each is compiled for itself."""
+    """The network's training forward, compiled.
+
+    A function of the network and no wrapper around it: state_dict keys and copies of the module (EMA) stay as they
+    are, and the module can be pickled. The crops have few sizes, so each is compiled for itself.
+    """
     return torch.compile(SDNet.forward_side_outputs, fullgraph=True, dynamic=False)
 
 
@@ -135,6 +138,11 @@ class SDNetModule(LightningModule):
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def setup(self, stage: str) -> None:
+        """Divide the cores among the processes, and make the metrics of every benchmark.
+
+        Raises:
+            InputError: ``trainer.precision`` is true half precision.
+        """
         device = self.trainer.strategy.root_device  # the module moves there after this
         if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
             # OpenMP's threads wait for each other: with more busy threads than cores a step takes several times as
@@ -161,6 +169,7 @@ class SDNetModule(LightningModule):
         return (_compiled() if self.compiled else SDNet.forward_side_outputs)(self.model, x)
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
+        """The total loss of a batch (section 3.3), a scalar; logs its terms."""
         if self.first_pass is not None:
             half = len(batch["image"]) // 2
             predicted = self.first_pass.training_trimap(batch["image"][:half], int(batch["seed"][0]))
@@ -181,6 +190,7 @@ class SDNetModule(LightningModule):
         return terms["total"]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Drop the gradients of a step if one of them is not finite, and count it."""
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
         if not torch.nn.utils.get_total_norm(gradients).isfinite():
             self.zero_grad(set_to_none=True)  # an optimiser leaves parameters without a gradient as they are
@@ -189,15 +199,26 @@ class SDNetModule(LightningModule):
         self.log("train/skipped_steps", float(self.skipped_steps))
 
     def validation_step(self, batch: EvaluationBatch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Score one picture; see :meth:`test_step`."""
         return self._evaluation_step("val", batch, dataloader_idx)
 
     def test_step(self, batch: EvaluationBatch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Score one picture.
+
+        Returns:
+            ``alpha`` ``[1, 1, H, W]`` and ``side_alphas`` by level, in [0, 1]; ``scores`` by key, none of padding.
+
+        Raises:
+            InputError: The network gives NaN.
+        """
         return self._evaluation_step("test", batch, dataloader_idx)
 
     def on_validation_epoch_end(self) -> None:
+        """Log the scores of each benchmark, and the first one's MAD as ``val/mad``."""
         self._log_scores("val")
 
     def on_test_epoch_end(self) -> None:
+        """Log the scores of each benchmark."""
         self._log_scores("test")
 
     @property
@@ -206,6 +227,11 @@ class SDNetModule(LightningModule):
         return self.training_size or self.data.size
 
     def on_predict_start(self) -> None:
+        """Prepare the network for photos of any size.
+
+        Raises:
+            InputError: It takes a trimap.
+        """
         if self.model.trimap:
             raise InputError("predict works without trimaps, and this checkpoint's network takes one; use another.")
         self.predictor = MattePredictor(self.model, self.prediction_size, str(self.device))
@@ -217,6 +243,11 @@ class SDNetModule(LightningModule):
         return {"name": batch["name"], "alpha": self.predictor.alpha(batch["photo"].cpu().numpy())}
 
     def configure_optimizers(self) -> Any:
+        """The optimiser, and a learning rate that changes with every step.
+
+        Raises:
+            InputError: An epoch has no batch, or the schedule needs an end that the trainer does not have.
+        """
         optimizer: torch.optim.Optimizer
         if self.optimizer == "muon":
             gates = [p for m in self.modules() if isinstance(m, SqueezeExcitation) for p in m.parameters()]
@@ -252,6 +283,7 @@ class SDNetModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add training size, skipped steps and licence; set subnormal weights to 0."""
         # The photo sizes that the network has learned; `matte` scales to it.
         checkpoint["training_size"] = self.data.size_in_epoch(self.current_epoch)
         checkpoint["skipped_steps"] = self.skipped_steps
@@ -263,6 +295,7 @@ class SDNetModule(LightningModule):
                     value.masked_fill_(value.abs() < torch.finfo(value.dtype).smallest_normal, 0)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take training size, skipped steps and licence from a checkpoint."""
         self.training_size = checkpoint["training_size"]
         self.skipped_steps = checkpoint.get("skipped_steps", 0)
         self.licence = checkpoint.get("licence", self.licence)

@@ -70,6 +70,14 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters that have a gradient.
+
+        Args:
+            closure: Computes the loss and the gradients anew.
+
+        Returns:
+            The closure's loss, or none.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -41,6 +41,7 @@ class PredictionWriter(BasePredictionWriter):
         self.kept = 0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Let the data module leave out photos that are predicted already."""
         if stage == "predict":
             assert isinstance(pl_module, SDNetModule)
             self.module, self.folder = pl_module, Path(trainer.default_root_dir) / "predictions"
@@ -48,11 +49,13 @@ class PredictionWriter(BasePredictionWriter):
             pl_module.data.predicted.is_done = self._is_done
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Wait until every process knows what is done: none writes before."""
         trainer.strategy.barrier()  # no process writes before all know what is done
 
     def write_on_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, prediction: Any, *args: Any, **kwargs: Any
     ) -> None:
+        """Write an alpha as ``predictions/NAME.png``, or note why the photo cannot be read."""
         if "unreadable" in prediction:
             self.unreadable[prediction["name"]] = prediction["unreadable"]
             return
@@ -62,6 +65,7 @@ class PredictionWriter(BasePredictionWriter):
         write_png(self._target(name), alpha, texts=mark(self._job(name)))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """List on stderr the photos that cannot be read and those in which nobody was found."""
         if trainer.world_size > 1:
             parts: list[Any] = [None] * trainer.world_size
             torch.distributed.all_gather_object(parts, (self.unreadable, self.nobody))
@@ -75,6 +79,7 @@ class PredictionWriter(BasePredictionWriter):
                 print(f"sdnet-pl: {nobody_found(nobody)}", file=sys.stderr)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Say on stderr how many predictions were there already."""
         if self.kept and trainer.is_global_zero:  # here, since a run with nothing left to do has no end
             print(f"sdnet-pl: {self.kept} predictions of the same photos were there already", file=sys.stderr)
 

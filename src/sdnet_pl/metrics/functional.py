@@ -320,7 +320,7 @@ def _connectivity_of(pred: NDArray[np.int32], target: NDArray[np.int32]) -> NDAr
         count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=4)
         if count == 1:
             break
-        # label 0 is the background, which is no component
+        # label 0 is the background, which does not count as a component
         largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
         inside &= labels == largest
         steps += inside

@@ -73,7 +73,7 @@ def to_levels(alpha: Tensor) -> Tensor:
 
 
 def check_alpha(name: str, alpha: Tensor) -> None:
-    """Refuse a tensor that is no batch of mattes.
+    """Refuse a tensor that is not a batch of mattes.
 
     Args:
         name: how the message calls the tensor.

@@ -17,6 +17,7 @@ class SqueezeExcitation(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """``x``, ``[B, C, H, W]``, with each channel scaled by its weight in [0, 1]."""
         return x * self.gate(x.mean(dim=(2, 3), keepdim=True))
 
 
@@ -27,6 +28,7 @@ class DilatedDepthwiseConv2d(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """The convolution of ``x``, ``[B, C, H, W]``; float32 under autocast on a CPU."""
         if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
@@ -85,6 +87,7 @@ class AMPA(nn.Module):
         self.project = pointwise(bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Eq. 2 and 3 for ``x``, ``[B, C, H, W]``; the output has the same shape."""
         depthwise, atrous, asymmetric = (self.squeeze[name](view(x)) for name, view in self.views.items())
         aggregated = self.attention_norm(depthwise + atrous + asymmetric)
         return torch.add(self.project(self.attention(aggregated)), x)

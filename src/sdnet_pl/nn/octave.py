@@ -80,6 +80,7 @@ class GOctConv(nn.Module):
         self.norm_act = norm_act(act, out_channels)
 
     def forward(self, features: OctaveFeatures) -> OctaveFeatures:
+        """Features by octave, ``[B, C, H / 2^octave, W / 2^octave]`` each, to those of the output octaves."""
         sums: OctaveFeatures = {}
         for i in self.in_octaves:
             pooled, at = features[i], i
@@ -110,6 +111,7 @@ class SimplifiedGOctConv(nn.Module):
         self.norm_act = norm_act(act, channels)
 
     def forward(self, features: OctaveFeatures) -> OctaveFeatures:
+        """Features by octave; the output has the same octaves and shapes."""
         return {o: self.norm_act[str(o)](self.convs[str(o)](x)) for o, x in features.items()}
 
     def fuse(self) -> None:
@@ -151,5 +153,6 @@ class ILBlock(nn.Module):
         )
 
     def forward(self, features: OctaveFeatures) -> OctaveFeatures:
+        """Features by octave, ``[B, C, H / 2^octave, W / 2^octave]`` each, to those of the output octaves."""
         out: OctaveFeatures = self.refine(self.mix(features))
         return {octave: x + features[octave] for octave, x in out.items()} if self.residual else out

@@ -51,6 +51,7 @@ class Normalization(nn.Module):
         self.scaled = True  # False once the stem's weights hold the scale
 
     def forward(self, x: Tensor) -> Tensor:
+        """``x``, ``[B, 3 or 4, H, W]`` in [0, 1], centred and, unless the stem does it, scaled."""
         x = x - self.mean
         return x / self.std if self.scaled else x
 

@@ -87,11 +87,11 @@ def checkerboard(height: int, width: int) -> Image:
 
 
 def panel_figure(rows: Sequence[PanelRow], side: float = 1.7) -> Figure:
-    """Input, predicted alpha, true alpha and error where a true alpha is known, the side outputs, coarse last, and the
-    cut-out over grey and over a checkerboard.
+    """A line of maps for each picture.
 
-    Alphas are shown on the scale 0 to 1, errors as in :func:`error_map`. Cut-outs have estimated colours, as those of
-    ``sdnet-pl matte`` have.
+    These are input, predicted alpha, true alpha and error where a true alpha is known, the side outputs, coarse last,
+    and the cut-out over grey and over a checkerboard. Alphas are shown on the scale 0 to 1, errors as in
+    :func:`error_map`. Cut-outs have estimated colours, as those of ``sdnet-pl matte`` have.
 
     Args:
         rows: At least one, with the same side outputs; of several sizes if need be.

@@ -42,7 +42,7 @@ def _circle(steps: int) -> Array:
 
 
 def rotation(turn: float) -> Array:
-    """The matrix that turns points from x towards y by ``turn`` radians: ``points @ rotation(turn)``."""
+    """The matrix ``[2, 2]`` that turns points from x towards y by ``turn`` radians, when they stand before it."""
     cos, sin = math.cos(turn), math.sin(turn)
     return np.array([[cos, sin], [-sin, cos]])
 

@@ -15,12 +15,12 @@ from sdnet_pl.errors import InputError
 MANIFEST = "manifest.json"
 JOURNAL = ".journal.jsonl"
 UNPACKED = ".unpacked-"
-# The names that atomic_write works under; a killed process leaves them behind.
+# The names that atomic_write works under; a killed process leaves them.
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}(\.[^.]*)?")
 
 
 class Journal:
-    """The samples that are done, a line each, so that a run that was stopped goes on where it was.
+    """The samples that are done, a line each, so that a run that was stopped continues where it was.
 
     Args:
         destination: the folder of the prepared data set; made if it is missing.
@@ -70,8 +70,13 @@ class Journal:
         self._stream.close()
 
     def is_done(self, key: str, root: Path, sources: Set[str]) -> bool:
-        """Whether a sample or shard is done of these sources, and neither they below ``root`` nor its files were
-        touched since."""
+        """Whether a sample or shard is done, and neither its sources nor its files were touched since.
+
+        Args:
+            key: of the sample or shard.
+            root: the folder that the sources are below.
+            sources: their paths below it.
+        """
         record = self.done.get(key, {})
         return (
             bool(record)

@@ -84,7 +84,7 @@ class Source(ABC, Generic[Item]):
         return str(index)
 
     def picture_files(self) -> Sequence[PictureFile]:
-        """The files behind it, which can be checked before a long job; none where there is no file a picture."""
+        """The files that it reads, which can be checked before a long job; none where a picture is not a file."""
         return ()
 
 

@@ -109,6 +109,7 @@ class CutoutFolder(_FolderSource[Foreground], ForegroundSource):
         _raise_all(path, [_problem(require_alpha, file, header.has_alpha) for file, header in _headers(files)])
 
     def load(self, index: int) -> Foreground:
+        """The cut-out number ``index`` >= 0, its colours extended under alpha 0."""
         color, alpha = read_rgba(*self._files_of(index))
         return Foreground(extend_foreground(color, alpha), alpha)
 
@@ -136,6 +137,7 @@ class PairFolder(_FolderSource[Foreground], ForegroundSource):
         self.extended = extended
 
     def load(self, index: int) -> Foreground:
+        """The pair number ``index`` >= 0, its colours extended under alpha 0."""
         foreground, alpha_file = self._files_of(index)
         color = read_rgba(foreground)[0] if read_header(foreground).has_alpha else read_rgb(foreground)
         alpha = read_alpha(alpha_file)
@@ -162,6 +164,7 @@ class BackgroundFolder(_FolderSource[Image], BackgroundSource):
         super().__init__(path, [(file,) for file in _chosen(path, names)], weight)
 
     def load(self, index: int) -> Image:
+        """The background number ``index`` >= 0: uint8 ``[H, W, 3]``, RGB."""
         return read_rgb(*self._files_of(index))
 
 
@@ -189,6 +192,7 @@ class MaskFolder(_FolderSource[LabelledPhoto], PhotoSource):
         self.band = band
 
     def load(self, index: int) -> LabelledPhoto:
+        """The photo number ``index`` >= 0; what lies within the band around the mask's edge is not known."""
         photo, mask = self._files_of(index)
         color, people = read_rgb(photo), read_alpha(mask)
         require_one_size(photo, color.shape, mask, people.shape)
@@ -198,6 +202,7 @@ class MaskFolder(_FolderSource[LabelledPhoto], PhotoSource):
         return LabelledPhoto(color, people, known)
 
     def fingerprint(self, index: int) -> str:
+        """A sha256 of photo, mask and band."""
         return hashlib.sha256(f"{super().fingerprint(index)} {self.band}".encode()).hexdigest()
 
 
@@ -223,6 +228,7 @@ class LabelledFolder(_FolderSource[LabelledPhoto], PhotoSource):
         super().__init__(path, files, weight)
 
     def load(self, index: int) -> LabelledPhoto:
+        """The photo number ``index`` >= 0 with its alpha, and where that is certain."""
         photo, *labels = self._files_of(index)
         color, alpha, known = read_rgb(photo), *map(read_alpha, labels)
         for file, label in zip(labels, (alpha, known), strict=True):

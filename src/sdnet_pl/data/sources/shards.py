@@ -112,6 +112,7 @@ class PairShards(_ShardSource[Foreground], ForegroundSource):
     roles = PAIR
 
     def load(self, index: int) -> Foreground:
+        """The pair number ``index`` >= 0; its colours were extended when it was prepared."""
         foreground, alpha = self._files_of(index)
         return Foreground(read_rgb(foreground), read_alpha(alpha))
 
@@ -129,4 +130,5 @@ class BackgroundShards(_ShardSource[Image], BackgroundSource):
     roles = BACKGROUND
 
     def load(self, index: int) -> Image:
+        """The background number ``index`` >= 0: uint8 ``[H, W, 3]``, RGB."""
         return read_rgb(*self._files_of(index))
