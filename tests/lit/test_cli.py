@@ -237,13 +237,13 @@ def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained:
     assert (alpha.mode, alpha.size) == ("L", (70, 90))
 
     Image.fromarray(np.zeros((90, 70, 3), np.uint8)).save(photos / "a.png")
-    before = (tmp_path / "p" / "predictions" / "sub" / "a.png").stat()
+    before = (tmp_path / "p" / "predictions" / "sub" / "a.png").stat().st_mtime_ns
     (photos / "a.png").rename(photos / "b.png")
     capsys.readouterr()
     assert main(["predict", *arguments]) == 0  # goes on with what is left
-    assert (tmp_path / "p" / "predictions" / "sub" / "a.png").stat() == before
+    assert (tmp_path / "p" / "predictions" / "sub" / "a.png").stat().st_mtime_ns == before
     assert (tmp_path / "p" / "predictions" / "sub" / "b.png").is_file()
-    assert "1 predictions of the same photos were there already" in capsys.readouterr().err
+    assert "1 predictions of the same photos existed already" in capsys.readouterr().err
     assert main(["predict", *arguments]) == 0  # nothing is left
     Image.fromarray(np.zeros((80, 70, 3), np.uint8)).save(photos / "b.png")
     assert "of a photo that has changed or with other weights" in error_of(capsys, ["predict", *arguments])
@@ -259,9 +259,25 @@ def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained:
 
 def test_a_part_of_a_benchmark_does_not_carry_its_hash(trained: Path, tmp_path: Path):
     arguments = [f"--config={trained / 'config.yaml'}", f"--ckpt_path={trained / 'best.ckpt'}"]
-    assert main(["test", *arguments, f"--run_dir={tmp_path}", "--trainer.limit_test_batches=2"]) == 0
-    row = next(csv.DictReader((tmp_path / "metrics.csv").open()))
+    scored = [f"--run_dir={tmp_path / 't'}", "--trainer.limit_test_batches=2"]
+    assert main(["test", *arguments, *scored]) == 0
+    row = next(csv.DictReader((tmp_path / "t" / "metrics.csv").open()))
     assert (row["hash"], row["images"]) == ("partial", "2")
+
+
+def test_a_directory_that_holds_something_is_not_written_into(
+    trained: Path, tiny_fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "metrics.csv").write_text("mine")
+    arguments = [f"--config={trained / 'config.yaml'}", f"--ckpt_path={trained / 'best.ckpt'}"]
+    for command in (["test", *arguments], ["validate", *arguments], ["fit", *arguments], tiny_fit(tmp_path)):
+        error = error_of(capsys, [*command, f"--run_dir={tmp_path}"])
+        assert f"{tmp_path} holds other files already; name an empty --run_dir." in error
+    before = (trained / "metrics.csv").read_bytes()
+    for command in ("test", "validate"):
+        error = error_of(capsys, [command, *arguments, f"--run_dir={trained}"])
+        assert f"{trained} holds another run already; name an empty --run_dir" in error
+    assert (trained / "metrics.csv").read_bytes() == before
 
 
 def test_steps_without_a_number_of_epochs(tiny_fit: Fit, tmp_path: Path):

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from sdnet_pl.cli import main
+from sdnet_pl.lit.cli import SDNetCLI
 
 Fit = Callable[..., list[str]]
 
@@ -91,6 +92,22 @@ def test_a_training_outlasts_pictures_that_go_bad(
     rows = {row["benchmark"]: row for row in csv.DictReader((tmp_path / "run/metrics.csv").open())}
     assert (rows["cutouts"]["images"], rows["photos"]["images"]) == ("3", "2")
     assert (rows["cutouts"]["hash"] == "partial", rows["photos"]["hash"] == "partial") == (False, True)
+
+
+def test_a_picture_lost_during_a_training_does_not_cost_the_scores(
+    tiny_fit: Fit, pictures: list[str], cutout_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    after_fit = SDNetCLI.after_fit
+
+    def lose(cli: SDNetCLI) -> None:
+        (cutout_root / "photos/alpha/01.png").unlink()
+        damage(cutout_root / "backgrounds/train/00.jpg")
+        after_fit(cli)
+
+    monkeypatch.setattr(SDNetCLI, "after_fit", lose)
+    assert main(tiny_fit(tmp_path / "run", *pictures)) == 0
+    rows = {row["benchmark"]: row for row in csv.DictReader((tmp_path / "run/metrics.csv").open())}
+    assert (rows["cutouts"]["images"], rows["photos"]["images"]) == ("3", "2")
 
 
 def test_a_training_without_any_picture_left_ends(

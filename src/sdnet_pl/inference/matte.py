@@ -3,6 +3,7 @@
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,11 +98,11 @@ def run(args: argparse.Namespace) -> int:
         for outcome in done:
             if outcome.error:
                 print(outcome.error, file=sys.stderr)
-    _summarise([job for job in jobs if job not in left], done, args.output)
+    _summarise([job for job in jobs if job not in left], done, args.output, options)
     return 1 if any(outcome.error for outcome in done) else 0
 
 
-def _summarise(kept: list[Job], done: "list[Done]", output: Path) -> None:
+def _summarise(kept: list[Job], done: "list[Done]", output: Path, options: Sequence[object]) -> None:
     """What there is to say of a call: of a single photo with a person in it, nothing."""
     from sdnet_pl.data.provenance import found_nobody
 
@@ -119,7 +120,7 @@ def _summarise(kept: list[Job], done: "list[Done]", output: Path) -> None:
         parts.append(nobody_found(nobody))
     if parts:
         print(f"sdnet-pl: {'; '.join(parts)}", file=sys.stderr)
-    for earlier in _superseded([*kept, *(outcome.job for outcome in done)]):
+    for earlier in _superseded([*kept, *(outcome.job for outcome in done)], options):
         print(
             f"sdnet-pl: {earlier} is from an earlier call: now that several photos are named {earlier.stem}, the names "
             "of their cut-outs contain the suffix of the photo; remove it.",
@@ -127,13 +128,18 @@ def _summarise(kept: list[Job], done: "list[Done]", output: Path) -> None:
         )
 
 
-def _superseded(jobs: list[Job]) -> list[Path]:
-    """Cut-outs from before another photo of the same stem joined."""
-    from sdnet_pl.data.provenance import is_ours
+def _superseded(jobs: list[Job], options: Sequence[object]) -> list[Path]:
+    """Cut-outs of these photos from before another photo of the same stem joined."""
+    from sdnet_pl.data.image_io import sha256
+    from sdnet_pl.data.provenance import job_hash, was_made_of
 
-    longer = [job for job in jobs if job.photo.suffix and job.target.name == f"{job.photo.name}.png"]
-    shorter = {job.target.with_name(f"{job.photo.stem}.png") for job in longer} - {job.target for job in jobs}
-    return sorted(filter(is_ours, shorter))
+    targets, found = {job.target for job in jobs}, set()
+    for job in jobs:
+        earlier = job.target.with_name(f"{job.photo.stem}.png")
+        renamed = job.photo.suffix and job.target.name == f"{job.photo.name}.png" and earlier not in targets
+        if renamed and earlier.exists() and was_made_of(earlier, job_hash(sha256(job.photo), *options)):
+            found.add(earlier)
+    return sorted(found)
 
 
 def _make_folder(folder: Path) -> None:

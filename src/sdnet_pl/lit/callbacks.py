@@ -4,6 +4,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,8 @@ class RunReport(Callback):
         folder = Path(trainer.default_root_dir)
         files = {"metrics.csv": to_csv(rows), "metrics.md": to_markdown(rows)}
         for name, benchmark in benchmarks.items():
-            files[f"benchmarks/{name}.yaml"] = yaml.safe_dump({"hash": benchmark.hash} | benchmark.description)
+            with suppress(OSError):  # a picture was lost since the start: nobody else could score that list
+                files[f"benchmarks/{name}.yaml"] = yaml.safe_dump({"hash": benchmark.hash} | benchmark.description)
         for name, text in files.items():
             write_text(folder / name, text)
 

@@ -1,6 +1,7 @@
 """The LightningCLI behind fit, validate, test and predict."""
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -162,9 +163,13 @@ class SDNetCLI(LightningCLI):
             config.data.seed = int(config.seed_everything)
         inherited = os.environ.get(RUN_DIR_VARIABLE)
         run_dir = Path(inherited or config.run_dir or config.trainer.default_root_dir or self._new_run_dir(config))
-        if self.config.subcommand == "fit" and not inherited and not config.ckpt_path:
-            for folder in {run_dir, Path(config.checkpoint.dirpath or run_dir)}:
-                _refuse_used(folder)
+        if not inherited and self.config.subcommand != "predict":
+            resumed = self.config.subcommand == "fit" and config.ckpt_path
+            folders = (
+                {run_dir} if self.config.subcommand != "fit" else {run_dir, Path(config.checkpoint.dirpath or run_dir)}
+            )
+            for folder in folders:
+                _refuse_used(folder, bool(resumed))
         if self.config.subcommand == "predict":
             config.return_predictions = False  # they are written one by one; Lightning would keep all in memory
         os.environ[RUN_DIR_VARIABLE] = str(run_dir)  # for the processes that a DDP run starts
@@ -226,6 +231,7 @@ class SDNetCLI(LightningCLI):
                 if self._command().checkpoint.save_top_k
                 else "checkpoint.save_top_k is 0, so there is no best.ckpt, and the last weights are scored."
             )
+        self.datamodule.check = False  # done when the fit started; a picture lost since then must not cost the scores
         self.trainer.test(self.model, datamodule=self.datamodule)
         if best and self.trainer.is_global_zero:
             save_model_card(self.trainer, self.model, Path(best), test_rows(self.model))
@@ -292,12 +298,17 @@ def _config_files() -> list[str]:
 
 
 @rank_zero_only
-def _refuse_used(run_dir: Path) -> None:
-    if run_dir.is_dir() and any(run_dir.iterdir()):
+def _refuse_used(run_dir: Path, resumed: bool) -> None:
+    """Refuse a directory that holds something: its tables would be replaced. A resumed run continues in its own."""
+    if not run_dir.is_dir() or not any(run_dir.iterdir()):
+        return
+    if not resumed and any(run_dir.glob("*.ckpt")):
         raise InputError(
             f"{run_dir} holds another run already; name an empty --run_dir, or resume that run with "
-            f"--ckpt_path {run_dir / 'last.ckpt'}."
+            f"fit --ckpt_path {run_dir / 'last.ckpt'}."
         )
+    if not (resumed and (any(run_dir.glob("config*.yaml")) or any(run_dir.glob("*.ckpt")))):
+        raise InputError(f"{run_dir} holds other files already; name an empty --run_dir.")
 
 
 def _name_wandb_run(arguments: Namespace, run_dir: Path, resumed: bool) -> None:
@@ -311,6 +322,11 @@ def _name_wandb_run(arguments: Namespace, run_dir: Path, resumed: bool) -> None:
     before = sorted((run_dir / "wandb").glob("run-*-*"))  # run-TIME-ID
     if resumed and streams and before and arguments.version is None and arguments.id is None:
         arguments.id = before[-1].name.split("-", 2)[2]
+
+
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    """Keep out what Lightning says of products and devices that nobody asked for."""
+    return not record.getMessage().startswith(("💡 Tip", "TPU available"))
 
 
 def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> int:
@@ -333,8 +349,10 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
         "The dirpath has changed",  # every command writes into a directory of its own
         "Be aware that when using `ckpt_path`, callbacks",  # evaluation needs none of those that trained
         "You're using the WeightAveraging callback, but loading",  # evaluation loads the averaged weights, as it should
+        "Couldn't infer the batch indices",  # photos are predicted one by one, without batches
     ):
         warnings.filterwarnings("ignore", message=expected)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     set_parsing_settings(omegaconf_absolute_to_relative_paths=True)  # ${data.root} is fit.data.root to the parser
     before, argv = {name: os.environ.get(name) for name in (RUN_DIR_VARIABLE, WANDB_DATA_VARIABLE)}, sys.argv
     sys.argv = [argv[0], *arguments]  # what a DDP run starts its other processes with

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 
 from sdnet_pl.data.files import as_file
 from sdnet_pl.data.image_io import sha256, write_png
-from sdnet_pl.data.provenance import job_hash, mark, require_ours, was_made_of
+from sdnet_pl.data.provenance import found_nobody, job_hash, mark, require_ours, was_made_of
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import nobody_found, shows_nobody
 from sdnet_pl.lit.module import SDNetModule
@@ -28,7 +28,7 @@ class PredictionWriter(BasePredictionWriter):
     Attributes:
         unreadable: Why a photo cannot be read, by its name.
         nobody: The photos without people.
-        kept: How many predictions were there already.
+        kept: How many predictions existed already.
 
     Raises:
         InputError: a file is there that this package did not write, or of another photo or other weights.
@@ -60,12 +60,13 @@ class PredictionWriter(BasePredictionWriter):
             self.unreadable[prediction["name"]] = prediction["unreadable"]
             return
         name, alpha = prediction["name"], np.rint(255 * prediction["alpha"]).astype(np.uint8)
-        if shows_nobody(alpha):
+        nobody = shows_nobody(alpha)
+        if nobody:
             self.nobody.append(str(self.photos[name]))
-        write_png(self._target(name), alpha, texts=mark(self._job(name)))
+        write_png(self._target(name), alpha, texts=mark(self._job(name), nobody))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """List on stderr the photos that cannot be read and those in which nobody was found."""
+        """List on stderr the photos that cannot be read."""
         if trainer.world_size > 1:
             parts: list[Any] = [None] * trainer.world_size
             torch.distributed.all_gather_object(parts, (self.unreadable, self.nobody))
@@ -74,14 +75,17 @@ class PredictionWriter(BasePredictionWriter):
         if trainer.is_global_zero:
             for reason in self.unreadable.values():
                 print(reason, file=sys.stderr)
-            nobody = list(dict.fromkeys(self.nobody))  # a process may get another's photo to keep step
-            if nobody:
-                print(f"sdnet-pl: {nobody_found(nobody)}", file=sys.stderr)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Say on stderr how many predictions were there already."""
-        if self.kept and trainer.is_global_zero:  # here, since a run with nothing left to do has no end
-            print(f"sdnet-pl: {self.kept} predictions of the same photos were there already", file=sys.stderr)
+        """Say on stderr how many predictions existed already, and in which photos nobody was found."""
+        if stage != "predict" or not trainer.is_global_zero:
+            return
+        # Here, since a run with nothing left to do has no end.
+        if self.kept:
+            print(f"sdnet-pl: {self.kept} predictions of the same photos existed already", file=sys.stderr)
+        nobody = list(dict.fromkeys(self.nobody))  # a process may get another's photo to keep step
+        if nobody:
+            print(f"sdnet-pl: {nobody_found(nobody)}", file=sys.stderr)
 
     def _target(self, name: str) -> Path:
         return as_file(self.folder / f"{name}.png")
@@ -106,4 +110,6 @@ class PredictionWriter(BasePredictionWriter):
             )
         if target.exists():
             self.kept += 1
+            if found_nobody(target):
+                self.nobody.append(str(self.photos[name]))
         return target.exists()
