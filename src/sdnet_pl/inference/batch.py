@@ -8,7 +8,6 @@ from threading import Lock
 from typing import NamedTuple
 
 import cv2
-import torch
 from tqdm import tqdm
 
 from sdnet_pl.data.image_io import PackedPicture, encode_png, read_photo, sha256, write_png
@@ -99,13 +98,16 @@ def one_thread_each() -> Iterator[None]:
     """Keeps the libraries from starting threads of their own in each of ours.
 
     A single photo is no slower for it, and takes a fraction of the CPU where other programs are busy: PyTorch's threads
-    wait for one another in a loop.
+    wait for one another in a loop. ONNX Runtime is told when a network is loaded.
     """
-    of_torch, of_opencv = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
+    torch, of_opencv = sys.modules.get("torch"), cv2.getNumThreads()
+    of_torch = torch.get_num_threads() if torch else 0
+    if torch:
+        torch.set_num_threads(1)
     cv2.setNumThreads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(of_torch)
+        if torch:
+            torch.set_num_threads(of_torch)
         cv2.setNumThreads(of_opencv)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 WEIGHTS_SUFFIX = ".safetensors"
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16-weights", "fp16", "int8")
 # Where int8 is faster than fp32 on a CPU, as measured with ONNX Runtime; sdnet-tiny's few channels do not pay for it.
 INT8_PRESETS = ("sdnet", "sdnet-fast")
 # Enough for the ranges of activations to settle, and a matter of seconds.
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        help="of an ONNX file: fp32 (default); fp16: half the size, takes and returns float16, for GPUs; int8: faster "
-        "on CPUs",
+        help="of an ONNX file: fp32 (default); fp16-weights: half the size, the same time; fp16: takes and returns "
+        "float16, for GPUs; int8: faster on CPUs",
     )
     parser.add_argument(
         "--calibration",
@@ -125,11 +125,11 @@ def from_folder(folder: Path, size: int) -> "list[NDArray[np.float32]]":
         InputError: the folder is missing or empty, or a photo does not decode.
     """
     from sdnet_pl.data.image_io import list_pictures, read_rgb
-    from sdnet_pl.inference.predictor import scale_down
+    from sdnet_pl.inference.predictor import scale_down, to_input
 
     files = list_pictures(folder)
     files = [files[i * len(files) // PICTURES] for i in range(PICTURES)] if len(files) > PICTURES else files
-    return [_to_input(scale_down(read_rgb(file), size)[0]) for file in files]
+    return [to_input(scale_down(read_rgb(file), size)[0]) for file in files]
 
 
 def built_in(size: int, trimap: bool) -> "list[NDArray[np.float32]]":
@@ -147,12 +147,13 @@ def built_in(size: int, trimap: bool) -> "list[NDArray[np.float32]]":
     from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
     from sdnet_pl.data.composition import composite_uint8
     from sdnet_pl.data.trimap import evaluation_trimap
+    from sdnet_pl.inference.predictor import to_input
 
     people, places = ProceduralPortraits(PICTURES, size), ProceduralBackgrounds(PICTURES, size)
     pictures = []
     for i in range(PICTURES):
         person = people.load(i)
-        picture = _to_input(composite_uint8(person, places.load(i)))
+        picture = to_input(composite_uint8(person, places.load(i)))
         if trimap:
             known = np.rint(evaluation_trimap(person.alpha) / np.float32(127.5)) / np.float32(2)
             picture = np.concatenate([picture, known[None, None]], axis=1)
@@ -204,12 +205,6 @@ def _is_export(file: Path) -> bool:
         return str(header["__metadata__"]["format"]).startswith("sdnet_pl ")
     except (ValueError, KeyError, TypeError):
         return False
-
-
-def _to_input(image: "NDArray[np.uint8]") -> "NDArray[np.float32]":
-    import numpy as np
-
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
 
 def _say(text: str) -> None:

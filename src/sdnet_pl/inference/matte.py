@@ -39,7 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="longer side in pixels at which the network sees a photo (default: the size that its weights record)",
     )
-    parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, ... (default: the GPU where there is one)")
+    parser.add_argument(
+        "--device", metavar="D", help="cpu, cuda, cuda:1, mps, ... (default: the GPU where there is one)"
+    )
+    parser.add_argument(
+        "--backend",
+        metavar="B",
+        help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
+    )
     parser.add_argument(
         "--overwrite",
         action="store_true",
@@ -70,30 +77,30 @@ def run(args: argparse.Namespace) -> int:
 
     from sdnet_pl.data.image_io import sha256
     from sdnet_pl.data.provenance import job_hash
-    from sdnet_pl.inference.predictor import MattePredictor, check_size, choose_device
+    from sdnet_pl.inference.engine import choose_engine
+    from sdnet_pl.inference.predictor import MattePredictor, check_size
 
-    device = choose_device(args.device)
     if args.size is not None:
         check_size(args.size)
-    options = sha256(weights), args.size
+    options = sha256(weights), args.size, args.backend
     left = leave_out_done(jobs, lambda photo: job_hash(sha256(photo), *options), args.overwrite)
+    load = choose_engine(args.weights, args.device, args.backend, threads=1)
     if jobs[0].target != STREAM:
         _make_folder(args.output if len(jobs) > 1 else jobs[0].target.parent)
-
-    from sdnet_pl.inference.batch import cut_out_all, one_thread_each
-    from sdnet_pl.inference.weights import load_weights
 
     done: list[Done] = []
     try:
         if left:
+            network, trained_size, trimap = load()
+            if trimap:
+                raise InputError(
+                    f"{args.weights} holds a network that needs a trimap beside each photo; give one trained without "
+                    f"trimaps, such as {DEFAULT}."
+                )
+            from sdnet_pl.inference.batch import cut_out_all, one_thread_each
+
             with one_thread_each():
-                model, trained_size = load_weights(args.weights)
-                if getattr(model, "trimap", False):
-                    raise InputError(
-                        f"{args.weights} holds a network that needs a trimap beside each photo; give one trained "
-                        f"without trimaps, such as {DEFAULT}."
-                    )
-                cut_out_all(left, MattePredictor(model, args.size or trained_size, str(device)), options, done)
+                cut_out_all(left, MattePredictor(network, args.size or trained_size), options, done)
     finally:
         for outcome in done:
             if outcome.error:

@@ -1,52 +1,53 @@
 """From a photo of any size to its alpha and its cut-out."""
 
-import logging
+import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sdnet_pl.data.foreground_colors import cut_out
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.closer import find_small
-from sdnet_pl.nn import SDNet, fold_batch_norm
-from sdnet_pl.nn.sdnet import MIN_SIZE
 
+if TYPE_CHECKING:
+    import torch
+
+MIN_SIZE = 32
+"""Pixels of the shorter side of what networks take."""
 SPECKS = 0.0002
 """Part of a photo below which what is found in it is nobody: a person of a fortieth of its height."""
 
 SHOWN = 20
 
-logger = logging.getLogger(__name__)
+
+class Network(Protocol):
+    """What mattes: alphas ``[B, 1, H, W]`` in [0, 1] of RGB float32 ``[B, 3, H, W]`` in [0, 1]."""
+
+    def __call__(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The alphas."""
 
 
 class MattePredictor:
     """Runs a matting network on photos, one at a time.
 
     Args:
-        model: takes RGB float ``[1, 3, H, W]`` in [0, 1] with both sides at least 32, gives alpha ``[1, 1, H, W]`` in
-            [0, 1]. An SDNet is copied in its form for inference; another network is itself moved to the device, to
-            channels_last and to evaluation.
+        network: of ONNX Runtime (:class:`sdnet_pl.inference.onnx_network.OnnxNetwork`) or of PyTorch; a module is taken
+            as :class:`sdnet_pl.inference.torch_network.TorchNetwork` takes it.
         size: photos are scaled down until their longer side is at most this, in pixels, at least 32. Memory and time
             follow from it, not from the photo.
-        device: such as ``"cpu"`` or ``"cuda:1"``; by default the GPU where there is one. Logged at INFO.
+        device: of a module, such as ``"cpu"`` or ``"cuda:1"``; by default the GPU where there is one.
 
     Raises:
         InputError: the size is too small, or there is no such device.
     """
 
-    def __init__(self, model: torch.nn.Module, size: int = 512, device: str | None = None) -> None:
+    def __init__(self, network: "Network | torch.nn.Module", size: int = 512, device: str | None = None) -> None:
         check_size(size)
-        self.device = choose_device(device)
         self.size = size
-        if isinstance(model, SDNet):
-            model = fold_batch_norm(model)
-        # The faster layout, on a CPU too.
-        laid_out = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model: torch.nn.Module = laid_out.eval()
-        logger.info("Matting on %s, longer side at most %d pixels.", self.device, size)
+        self.network: Network = _as_network(network, device)
 
     def alpha(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The opacity of the people: float32 ``[H, W]`` in [0, 1] for a photo uint8 ``[H, W, 3]``, RGB.
@@ -60,12 +61,10 @@ class MattePredictor:
             alpha = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         return alpha
 
-    @torch.inference_mode()
     def look(self, image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
         """The network's alpha of a picture whose longer side is scaled down to a size, at that scale: one pass."""
         padded, small = scale_down(image, size)
-        batch = torch.from_numpy(padded).to(self.device).permute(2, 0, 1)[None].float() / 255
-        return self.model(batch)[0, 0, : small[1], : small[0]].float().cpu().numpy().clip(0, 1)
+        return self.network(to_input(padded))[0, 0, : small[1], : small[0]].clip(0, 1)
 
     def cutout(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The person with straight alpha, uint8 ``[H, W, 4]``, RGBA, for a photo uint8 ``[H, W, 3]``, RGB.
@@ -120,20 +119,16 @@ def check_size(size: int) -> None:
         )
 
 
-def choose_device(name: str | None = None) -> torch.device:
-    """The device of that name, by default the GPU where there is one and the CPU otherwise.
+def to_input(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A picture as networks take it: float32 ``[1, 3, H, W]`` in [0, 1] of uint8 ``[H, W, 3]``."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
 
-    Raises:
-        InputError: the name is unknown, or this machine has no such device.
-    """
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    # An unknown name, a build without CUDA (AssertionError) and a missing GPU raise different types.
-    except Exception as error:
-        raise InputError(
-            f"device {name!r} is not available here; give cpu, or cuda where a GPU is installed."
-        ) from error
-    return device
+
+def _as_network(network: "Network | torch.nn.Module", device: str | None) -> Network:
+    """A module of PyTorch in its form for inference; what is a network already as it is."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(network, torch.nn.Module):
+        return network
+    from sdnet_pl.inference.torch_network import TorchNetwork
+
+    return TorchNetwork(network, device)

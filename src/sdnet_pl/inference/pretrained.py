@@ -1,5 +1,6 @@
 """The pretrained weights that ship with the package: their names and files. Imports nothing heavy."""
 
+import hashlib
 from importlib.resources import files
 from pathlib import Path
 
@@ -8,19 +9,29 @@ from sdnet_pl.errors import InputError, did_you_mean
 FOLDER = Path(str(files("sdnet_pl"))) / "weights"
 DEFAULT = "sdnet-fast"
 # Of the commands' option --weights
-HELP = (
-    f"the network: a name that ships (default: {DEFAULT}), a checkpoint of a run, or a .safetensors file of "
-    "`sdnet-pl export`"
-)
+HELP = f"the network: a name that ships (default: {DEFAULT}), a checkpoint of a run, or a file of `sdnet-pl export`"
 
 
-def pretrained_weights() -> dict[str, str]:
-    """The sha256 of each file of weights that ships, by its name.
+def pretrained_weights() -> list[str]:
+    """The names of the weights that ship: a preset, with ``-trimap`` after it for a network that takes a trimap."""
+    return [Path(file).stem for file in checksums() if file.endswith(".safetensors")]
 
-    The name is that of the preset, followed by ``-trimap`` where the network takes a trimap.
+
+def check_damage(file: Path) -> None:
+    """Compare a file that ships with its checksum; files of others have none.
+
+    Raises:
+        InputError: it is damaged.
     """
+    expected = checksums().get(file.name) if file.parent == FOLDER else None
+    if expected and hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+        raise InputError(f"{file} is damaged: its sha256 is not {expected}; install sdnet_pl again.")
+
+
+def checksums() -> dict[str, str]:
+    """The sha256 of each file that ships, by its name."""
     lines = (FOLDER / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-    return {file.removesuffix(".safetensors"): sha256 for sha256, file in map(str.split, lines)}
+    return {file: sha256 for sha256, file in map(str.split, lines)}
 
 
 def locate(weights: str | Path) -> Path:

@@ -1,6 +1,5 @@
 """Trained networks out of what ships, of files that were exported, and of the checkpoints that training leaves."""
 
-import hashlib
 import json
 import pickle
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from sdnet_pl.data.files import write_bytes
 from sdnet_pl.errors import InputError, did_you_mean
-from sdnet_pl.inference.pretrained import DEFAULT, locate, pretrained_weights
+from sdnet_pl.inference.pretrained import DEFAULT, check_damage, locate, pretrained_weights
 from sdnet_pl.nn import SDNet, create_model
 
 ARCHITECTURE = ("preset", "trimap", "network")
@@ -116,9 +115,12 @@ def read_weights(weights: str | Path) -> Trained:
             source=path,
             licence=checkpoint.get("licence"),
         )
-    expected = pretrained_weights().get(str(weights))
-    if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-        raise InputError(f"{path} is damaged: its sha256 is not {expected}; install sdnet_pl again.")
+    if path.suffix == ".onnx":
+        raise InputError(
+            f"{path} is an ONNX file, which ONNX Runtime runs (sdnet-pl matte does); give a checkpoint, or a "
+            ".safetensors of sdnet-pl export."
+        )
+    check_damage(path)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
