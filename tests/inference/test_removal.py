@@ -1,0 +1,132 @@
+"""remove(): every kind of picture comes back as its kind, cut out, masked, or before another background."""
+
+import io
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
+from sdnet_pl.data.composition import composite_uint8
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference.removal import Session, new_session, remove
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return new_session("sdnet-fast", "cpu", size=256)
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    person, place = ProceduralPortraits(1, 300).load(0), ProceduralBackgrounds(1, 300).load(0)
+    return composite_uint8(person, place)[:, 20:]
+
+
+@pytest.fixture(scope="module")
+def expected(photo: np.ndarray, session: Session) -> np.ndarray:
+    return remove(photo, session=session)
+
+
+def test_every_kind_comes_back_as_itself(tmp_path: Path, photo: np.ndarray, session: Session, expected: np.ndarray):
+    assert expected.shape == (300, 280, 4)
+    assert expected.dtype == np.uint8
+    assert 0.05 < (expected[..., 3] > 127).mean() < 0.95
+    image = Image.fromarray(photo)
+    np.testing.assert_array_equal(np.asarray(remove(image, session=session)), expected)
+    packed = io.BytesIO()
+    image.save(packed, "PNG")
+    np.testing.assert_array_equal(Image.open(io.BytesIO(remove(packed.getvalue(), session=session))), expected)
+    image.save(tmp_path / "me.png")
+    written = remove(tmp_path / "me.png", session=session)
+    assert written == tmp_path / "me_cutout.png"
+    np.testing.assert_array_equal(Image.open(written), expected)
+    assert remove(str(tmp_path / "me.png"), output=tmp_path / "a" / "b.png", session=session).exists()
+    planes = torch.from_numpy(np.ascontiguousarray(photo.transpose(2, 0, 1)))
+    np.testing.assert_array_equal(remove(planes, session=session).numpy().transpose(1, 2, 0), expected)
+    floats = remove(planes / 255, session=session)
+    assert floats.dtype == torch.float32
+    np.testing.assert_array_equal((floats * 255).round().numpy().transpose(1, 2, 0), expected)
+
+
+def test_the_mask_alone(photo: np.ndarray, session: Session, expected: np.ndarray):
+    np.testing.assert_array_equal(remove(photo, only_mask=True, session=session), expected[..., 3])
+    assert remove(Image.fromarray(photo), only_mask=True, session=session).mode == "L"
+    assert remove(torch.zeros(3, 64, 48), only_mask=True, session=session).shape == (1, 64, 48)
+
+
+@pytest.mark.parametrize("background", ["#0a141e", (10, 20, 30), "picture", "array"])
+def test_another_background(
+    tmp_path: Path, photo: np.ndarray, session: Session, expected: np.ndarray, background: object
+):
+    plain = np.full((50, 200, 3), (10, 20, 30), np.uint8)
+    if background == "picture":
+        background = tmp_path / "beach.png"
+        Image.fromarray(plain).save(tmp_path / "beach.png")
+    given = plain if background == "array" else background
+    result = remove(photo, background=given, session=session)  # type: ignore[arg-type]
+    alpha = expected[..., 3:].astype(float) / 255
+    np.testing.assert_allclose(result, expected[..., :3] * alpha + np.array([10, 20, 30]) * (1 - alpha), atol=1)
+
+
+def test_a_blurred_background_does_not_shine_around_the_person(session: Session):
+    photo = np.full((200, 200, 3), (0, 0, 200), np.uint8)
+    photo[60:, 70:130] = (255, 220, 190)
+    alpha = np.zeros((200, 200), np.float32)
+    alpha[60:, 70:130] = 1
+
+    class Known:
+        def alpha(self, image: np.ndarray) -> np.ndarray:
+            return alpha
+
+    result = remove(photo, background="blur", session=Known())  # type: ignore[arg-type]
+    assert np.abs(result[alpha == 0].astype(int) - (0, 0, 200)).max() <= 2
+
+
+def test_pillow_images_of_other_modes_and_orientations(photo: np.ndarray, session: Session, expected: np.ndarray):
+    turned = Image.fromarray(photo).rotate(90, expand=True)
+    turned.getexif()[0x0112] = 6
+    np.testing.assert_array_equal(np.asarray(remove(turned, session=session)), expected)
+    for mode in ("CMYK", "L", "P", "RGBA"):
+        assert remove(Image.fromarray(photo).convert(mode), session=session).mode == "RGBA"
+
+
+def test_sessions_are_pickled_and_shared(photo: np.ndarray, session: Session, expected: np.ndarray):
+    other = pickle.loads(pickle.dumps(session))
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: remove(photo, session=other), range(8)):
+            np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize(
+    ("picture", "options", "message"),
+    [
+        (7, {}, "a picture is a path, bytes, a Pillow image, an array or a tensor, not int"),
+        (np.zeros((4, 4)), {}, r"RGB uint8 \[H, W, 3\], not float64 \[4, 4\]"),
+        (torch.zeros(4, 8, 8), {}, r"RGB \[3, H, W\], not \[4, 8, 8\]"),
+        (b"text", {}, "The picture cannot be read as a picture"),
+        ("nobody.jpg", {}, "nobody.jpg"),
+        (np.zeros((40, 40, 3), np.uint8), {"output": "a.png"}, "output is for paths"),
+        (np.zeros((40, 40, 3), np.uint8), {"only_mask": True, "background": "red"}, "do not go together"),
+        (np.zeros((40, 40, 3), np.uint8), {"background": "reddish"}, "neither a colour"),
+        (np.zeros((40, 40, 3), np.uint8), {"background": (1, 2, 300)}, r"three numbers in \[0, 255\]"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(session: Session, picture: object, options: dict, message: str):
+    with pytest.raises(InputError, match=message):
+        remove(picture, session=session, **options)
+
+
+def test_files_of_others_are_not_replaced(tmp_path: Path, photo: np.ndarray, session: Session):
+    Image.fromarray(photo).save(tmp_path / "me.png")
+    Image.fromarray(photo).save(tmp_path / "me_cutout.png")
+    with pytest.raises(InputError, match="was not written by sdnet-pl"):
+        remove(tmp_path / "me.png", session=session)
+    with pytest.raises(InputError, match=r"must end in \.png"):
+        remove(tmp_path / "me.png", output="me.jpg", session=session)
+    with pytest.raises(InputError, match="needs a trimap"):
+        new_session("sdnet-fast-trimap", "cpu")
