@@ -77,7 +77,7 @@ def test_the_papers_samples_are_those_of_its_section_4_1():
     mirrored, colored, blurred = [], [], []
     for number in range(30):
         sample = data.training[number]
-        clean = data.on_after_batch_transfer({key: value[None] for key, value in sample.items()}, 0)
+        clean = data.on_after_batch_transfer({key: value[None] for key, value in dict[str, Any](sample).items()}, 0)
         assert torch.equal(clean["image"], clean["composite"])
         placement, *own = data.training.augmentation.foreground.transforms
         _, flip, *others = data.training.augmentation.background.transforms

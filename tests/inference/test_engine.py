@@ -51,8 +51,8 @@ def test_onnx_runtime_is_the_default_on_a_cpu(caplog: pytest.LogCaptureFixture):
 def test_an_exported_file_is_as_good_as_a_name(tmp_path: Path, photo: np.ndarray):
     shutil.copy(FOLDER / "sdnet-fast.onnx", tmp_path / "own.onnx")
     own, ships = (open_engine(weights, "cpu") for weights in (tmp_path / "own.onnx", "sdnet-fast"))
-    alphas = [MattePredictor(engine.network, engine.size).alpha(photo) for engine in (own, ships)]
-    np.testing.assert_array_equal(*alphas)
+    first, second = (MattePredictor(engine.network, engine.size).alpha(photo) for engine in (own, ships))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_matte_does_not_import_pytorch(tmp_path: Path, photo: np.ndarray):

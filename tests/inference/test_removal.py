@@ -68,7 +68,7 @@ def test_another_background(
         background = tmp_path / "beach.png"
         Image.fromarray(plain).save(tmp_path / "beach.png")
     given = plain if background == "array" else background
-    result = remove(photo, background=given, session=session)  # type: ignore[arg-type]
+    result = remove(photo, background=given, session=session)  # type: ignore[call-overload]
     alpha = expected[..., 3:].astype(float) / 255
     np.testing.assert_allclose(result, expected[..., :3] * alpha + np.array([10, 20, 30]) * (1 - alpha), atol=1)
 
@@ -83,7 +83,7 @@ def test_a_blurred_background_does_not_shine_around_the_person(session: Session)
         def alpha(self, image: np.ndarray) -> np.ndarray:
             return alpha
 
-    result = remove(photo, background="blur", session=Known())  # type: ignore[arg-type]
+    result = remove(photo, background="blur", session=Known())  # type: ignore[call-overload]
     assert np.abs(result[alpha == 0].astype(int) - (0, 0, 200)).max() <= 2
 
 
@@ -118,7 +118,7 @@ def test_sessions_are_pickled_and_shared(photo: np.ndarray, session: Session, ex
 )
 def test_what_cannot_be_done_is_refused(session: Session, picture: object, options: dict, message: str):
     with pytest.raises(InputError, match=message):
-        remove(picture, session=session, **options)
+        remove(picture, session=session, **options)  # type: ignore[call-overload]
 
 
 def test_files_of_others_are_not_replaced(tmp_path: Path, photo: np.ndarray, session: Session):

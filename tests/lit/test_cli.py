@@ -274,8 +274,8 @@ def test_a_directory_that_holds_something_is_not_written_into(
         error = error_of(capsys, [*command, f"--run_dir={tmp_path}"])
         assert f"{tmp_path} holds other files already; name an empty --run_dir." in error
     before = (trained / "metrics.csv").read_bytes()
-    for command in ("test", "validate"):
-        error = error_of(capsys, [command, *arguments, f"--run_dir={trained}"])
+    for name in ("test", "validate"):
+        error = error_of(capsys, [name, *arguments, f"--run_dir={trained}"])
         assert f"{trained} holds another run already; name an empty --run_dir" in error
     assert (trained / "metrics.csv").read_bytes() == before
 

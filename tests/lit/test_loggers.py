@@ -7,6 +7,7 @@ import shutil
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -227,11 +228,11 @@ def test_wandb_gets_the_tables_and_the_worst_pictures(run: Path, offline: list[O
     each = found.table("test/held_out/per_image")
     assert [row["image"] for row in each] == [row["image"] for row in ranked]
     assert [row[MAD] for row in each] == pytest.approx([float(row[MAD]) for row in ranked])
-    ((_, worst),) = found.history["test/held_out/worst"]
+    ((_, worst),) = cast(Any, found.history["test/held_out/worst"])
     assert worst["captions"] == [
         f"{row['image']}: MAD×1000 (whole image) {1000 * float(row[MAD]):.4g}" for row in ranked
-    ]  # type: ignore[index]
-    for row, media in zip(each, worst["filenames"], strict=True):  # type: ignore[index]
+    ]
+    for row, media in zip(each, worst["filenames"], strict=True):
         assert pixels(found.file(media)).shape == STRIP
         assert row["picture"] is not None
     for _, value in found.history["test/held_out/mad_whole_of_images"]:

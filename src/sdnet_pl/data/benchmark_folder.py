@@ -64,7 +64,7 @@ def write_benchmark_folder(name: str, benchmark: Benchmark, folder: Path) -> Non
         _write_record(record, about)  # says whose the pictures are, should this stop half-way
     pictures = {}
     for index, file in enumerate(tqdm(files, desc=f"Composing {name}", unit="picture")):
-        item = benchmark[index]
+        item: Mapping[str, Any] = benchmark[index]
         image, alpha, trimap = (item[kind].permute(1, 2, 0).numpy() for kind in KINDS)
         alpha, trimap = alpha[..., 0], trimap[..., 0]
         for kind, pixels in zip(KINDS, (image, alpha, trimap), strict=True):

@@ -65,7 +65,7 @@ def check_device(device: str) -> tuple[str, str]:
     """
     kind, _, number = device.partition(":")
     provider = PROVIDERS.get(kind)
-    if provider not in onnxruntime.get_available_providers() or not (number or "0").isdigit():
+    if provider is None or provider not in onnxruntime.get_available_providers() or not (number or "0").isdigit():
         raise InputError(
             f"device {device!r} is not available to ONNX Runtime here; give cpu, install onnxruntime-gpu for cuda, or "
             "give --backend torch."

@@ -241,11 +241,12 @@ def _blurred(image: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np
     small, opacity = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (image, alpha))
     weight = cv2.merge([np.square(1 - opacity) + np.float32(1e-4)] * 3)
     sigma = _BLUR_PART * max(size)
-    blurred = cv2.GaussianBlur(small * weight, (0, 0), sigma) / cv2.GaussianBlur(weight, (0, 0), sigma)
+    numerator, denominator = (cv2.GaussianBlur(x, (0, 0), sigma) for x in (small * weight, weight))
+    blurred = np.asarray(numerator / denominator, np.float32)
     return np.asarray(cv2.resize(cv2.convertScaleAbs(blurred), alpha.shape[::-1]), np.uint8)
 
 
 def _over(cutout: NDArray[np.uint8], background: NDArray[np.uint8]) -> NDArray[np.uint8]:
     alpha = cv2.merge([cutout[..., 3].astype(np.float32) / 255] * 3)
     mixed = cutout[..., :3] * alpha + background * (1 - alpha)
-    return np.asarray(cv2.convertScaleAbs(mixed), np.uint8)
+    return np.asarray(np.rint(mixed), np.uint8)
