@@ -4,22 +4,19 @@ MobileNetV2 (of transformers, with random weights) under a plain U-Net decoder: 
 """
 
 import sys
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.lit.cli import run
-from sdnet_pl.nn.sdnet import MattingOutput
+from sdnet_pl.nn import MattingNetwork, MattingOutput
 
 DECODER_WIDTHS = (352, 256, 128, 64)
 
 
-class MobileNetV2UNet(nn.Module):
+class MobileNetV2UNet(MattingNetwork):
     """``[B, 3, H, W]`` in [0, 1] to an alpha ``[B, 1, H, W]``; sides that are multiples of 32. 6.3 M parameters."""
-
-    trimap = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,9 +32,6 @@ class MobileNetV2UNet(nn.Module):
             self.decoder.append(nn.Sequential(_conv(below + skip, width), _conv(width, width)))
             below = width
         self.head = nn.Conv2d(below, 1, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.forward_side_outputs(x).alpha
 
     def forward_side_outputs(self, x: Tensor) -> MattingOutput:
         size = x.shape[-2:]
@@ -60,12 +54,8 @@ class PeerModule(SDNetModule):
 
     method = "peer: MobileNetV2 U-Net, 6.3 M"
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.model = MobileNetV2UNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def training_forward(self, x: Tensor) -> MattingOutput:
-        return self.model.forward_side_outputs(x)
+    def build_network(self) -> MattingNetwork:
+        return MobileNetV2UNet()
 
 
 def _conv(before: int, after: int) -> nn.Sequential:
@@ -77,4 +67,4 @@ def _resize(x: Tensor, size: torch.Size) -> Tensor:
 
 
 if __name__ == "__main__":
-    run(sys.argv[1:], PeerModule)
+    sys.exit(run(sys.argv[1:], PeerModule))

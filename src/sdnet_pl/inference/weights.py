@@ -14,7 +14,7 @@ from torch import Tensor
 from sdnet_pl.data.files import write_bytes
 from sdnet_pl.errors import InputError, did_you_mean
 from sdnet_pl.inference.pretrained import DEFAULT, check_damage, locate, pretrained_weights
-from sdnet_pl.nn import SDNet, create_model
+from sdnet_pl.nn import MattingNetwork, SDNet, create_model
 
 ARCHITECTURE = ("preset", "trimap", "network")
 FORMAT = "sdnet_pl 1"
@@ -61,7 +61,7 @@ class Trained(NamedTuple):
         return model.eval()
 
 
-def _load(model: SDNet, state: Mapping[str, Tensor]) -> None:
+def _load(model: MattingNetwork, state: Mapping[str, Tensor]) -> None:
     """As ``load_state_dict``, with or without BatchNorm's counters."""
     counters = {key: value for key, value in model.state_dict().items() if key.endswith(_COUNTER)}
     model.load_state_dict({**counters, **state})
@@ -148,7 +148,7 @@ def read_weights(weights: str | Path) -> Trained:
         raise InputError(f"{path} is damaged: its description cannot be read ({error!r}); get it again.") from error
 
 
-def start_from(model: SDNet, trained: Trained) -> None:
+def start_from(model: MattingNetwork, trained: Trained) -> None:
     """Gives a network the weights of another: of its own kind, or one that lacks the trimap.
 
     What the trimap adds starts at zero, so that the network first gives what the other gave.

@@ -14,8 +14,7 @@ from sdnet_pl.data.files import naming, write_text
 from sdnet_pl.inference.weights import NO_LICENCE, Trained, read_weights, write_weights
 from sdnet_pl.lit.loggers import log_model
 from sdnet_pl.lit.module import SDNetModule
-from sdnet_pl.nn import SDNet
-from sdnet_pl.reporting.tables import Row, to_markdown
+from sdnet_pl.reporting.tables import NETWORK, Row, to_markdown
 
 
 def save_model_card(trainer: Trainer, module: SDNetModule, checkpoint: Path, rows: Sequence[Row]) -> None:
@@ -46,7 +45,7 @@ def save_model_card(trainer: Trainer, module: SDNetModule, checkpoint: Path, row
         "scores": [dict(row) for row in rows],
     }
     with TemporaryDirectory() as temporary_folder, naming(temporary_folder):  # W&B keeps a copy of its own
-        if isinstance(module.model, SDNet):
+        if module.method == NETWORK:
             files.append(Path(temporary_folder) / "model.safetensors")
             write_weights(trained, files[-1], {"licence": trained.licence or NO_LICENCE})
         log_model(trainer, card, metadata, files)
@@ -54,7 +53,7 @@ def save_model_card(trainer: Trainer, module: SDNetModule, checkpoint: Path, row
 
 def model_card(module: SDNetModule, trained: Trained, checkpoint: str, config: str, rows: Sequence[Row]) -> str:
     """The card in Markdown. Data are called by their folders' names, so that no path of a machine is told."""
-    data, own = module.data, isinstance(module.model, SDNet)
+    data, own = module.data, module.method == NETWORK
     name = trained.preset + (", with a trimap" if trained.trimap else "") if own else module.method
     facts = [
         f"{sum(parameter.numel() for parameter in module.model.parameters()):,} parameters",

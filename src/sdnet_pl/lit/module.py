@@ -23,7 +23,7 @@ from sdnet_pl.lit.first_pass import FirstPass
 from sdnet_pl.lit.optimizer import Muon, computes_in_bfloat16
 from sdnet_pl.losses import Distillation, MattingObjective
 from sdnet_pl.metrics import BenchmarkMetrics
-from sdnet_pl.nn import MattingOutput, SDNet, create_model
+from sdnet_pl.nn import MattingNetwork, MattingOutput, create_model
 from sdnet_pl.nn.ampa import SqueezeExcitation
 from sdnet_pl.nn.sdnet import MIN_SIZE
 from sdnet_pl.reporting.tables import NETWORK
@@ -31,18 +31,24 @@ from sdnet_pl.reporting.tables import NETWORK
 HEADLINE = "val/mad"
 
 
+def _side_outputs(network: MattingNetwork, x: Tensor) -> MattingOutput:
+    return network.forward_side_outputs(x)
+
+
 @functools.cache
-def _compiled() -> Callable[[SDNet, Tensor], MattingOutput]:
+def _compiled() -> Callable[[MattingNetwork, Tensor], MattingOutput]:
     """The network's training forward, compiled.
 
     A function of the network and no wrapper around it: state_dict keys and copies of the module (EMA) stay as they
     are, and the module can be pickled. The crops have few sizes, so each is compiled for itself.
     """
-    return torch.compile(SDNet.forward_side_outputs, fullgraph=True, dynamic=False)
+    return torch.compile(_side_outputs, fullgraph=True, dynamic=False)
 
 
 class SDNetModule(LightningModule):
     """Trains and scores a network of the preset table with the paper's objective and schedule (section 4.3).
+
+    A subclass trains another network under the same conditions: it overrides :meth:`build_network` and ``method``.
 
     Args:
         preset: A network of ``sdnet_pl.nn.PRESETS``.
@@ -73,7 +79,7 @@ class SDNetModule(LightningModule):
             Validation, whose pictures differ in size, stays as it is.
     """
 
-    # Names the rows of its scores; another network than SDNet has another name
+    # Names the rows of its scores. Another network than SDNet's has another name: no preset describes it
     method = NETWORK
 
     def __init__(
@@ -110,7 +116,7 @@ class SDNetModule(LightningModule):
             raise InputError(f"model.warmup_steps is {warmup_steps}; it must be at least 0.")
         for name in {"preset", "trimap"} & (network or {}).keys():
             raise InputError(f"model.network holds {name}; set model.{name} in its place.")
-        self.model = create_model(preset, trimap=trimap, **(network or {}))
+        self.model = self.build_network()
         self.training_size: int | None = None  # of what was loaded
         self.licence: str | None = None
         if weights is not None:
@@ -131,6 +137,14 @@ class SDNetModule(LightningModule):
         self.metrics: dict[str, dict[str, BenchmarkMetrics]] = {"val": {}, "test": {}}
         self.scores: dict[str, dict[str, float]] = {}
         self.skipped_steps = 0
+
+    def build_network(self) -> MattingNetwork:
+        """The network to train, with random weights: that of ``preset``, ``trimap`` and ``network``.
+
+        Called once, when ``hparams`` are set and nothing else is.
+        """
+        held = self.hparams
+        return create_model(held["preset"], trimap=held["trimap"], **(held["network"] or {}))
 
     @property
     def data(self) -> MattingDataModule:
@@ -162,11 +176,12 @@ class SDNetModule(LightningModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """The alpha of ``x``; see :meth:`sdnet_pl.nn.SDNet.forward`."""
-        return self.model(x)
+        alpha: Tensor = self.model(x)
+        return alpha
 
     def training_forward(self, x: Tensor) -> MattingOutput:
         """The network's outputs in training for ``x`` of :meth:`network_input`, compiled where that was asked for."""
-        return (_compiled() if self.compiled else SDNet.forward_side_outputs)(self.model, x)
+        return (_compiled() if self.compiled else _side_outputs)(self.model, x)
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """The total loss of a batch (section 3.3), a scalar; logs its terms."""

@@ -34,6 +34,24 @@ class MattingOutput(NamedTuple):
     features: dict[str, Tensor]
 
 
+class MattingNetwork(nn.Module):
+    """What :class:`sdnet_pl.lit.SDNetModule` trains and scores: SDNet, or another network in its place.
+
+    Attributes:
+        trimap: Whether it takes a trimap (0, 0.5, 1) as fourth channel.
+    """
+
+    trimap = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The alpha of ``x``: ``[B, 3 or 4, H, W]``, RGB in [0, 1], to ``[B, 1, H, W]`` in [0, 1]."""
+        return self.forward_side_outputs(x).alpha
+
+    def forward_side_outputs(self, x: Tensor) -> MattingOutput:
+        """The alpha with the side outputs, which a network without any leaves empty."""
+        raise NotImplementedError
+
+
 class Normalization(nn.Module):
     """Centres and scales the input's channels; the trimap is centred on "unknown"."""
 
@@ -66,7 +84,7 @@ class Normalization(nn.Module):
             self.scaled = False
 
 
-class SDNet(nn.Module):
+class SDNet(MattingNetwork):
     """The portrait matting network of the paper (section 3, Figure 2).
 
     Args:
