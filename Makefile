@@ -43,10 +43,10 @@ bench-train: setup  ## Time a training step by part (ARGS=...)
 	$(BIN)/python -m benchmarks.train $(ARGS)
 
 ablations: setup  ## Train what the ablations compare, and write their table (hours; resumes; needs SDNET_DATA)
-	$(BIN)/python -m benchmarks.ablations -o experiments/ablations $(ARGS)
+	$(BIN)/python -m experiments.ablations.compare -o experiments/ablations $(ARGS)
 
 reproduce: setup  ## A table of the paper: make reproduce TABLE=5 SCALE=mini (stand-ins, minutes) or SCALE=full
-	$(BIN)/python -m benchmarks.reproduce --table $(TABLE) --scale $(SCALE) $(ARGS)
+	$(BIN)/sdnet-pl reproduce --table $(TABLE) --scale $(SCALE) $(ARGS)
 
 notebooks: setup  ## Run the notebooks on built-in data (minutes) into runs/notebooks, as .ipynb and .html
 	$(BIN)/jupyter nbconvert --execute --ExecutePreprocessor.timeout=900 --to notebook --output-dir runs/notebooks notebooks/*.ipynb
@@ -60,13 +60,13 @@ decoder-page: setup  ## Write docs/decoder.md anew, from the notebook decoder_ou
 		runs/notebooks/decoder_outputs.ipynb
 
 reproduce-mini: setup  ## All six tables on stand-ins, into docs/reproduction.md (five minutes of a core; resumes)
-	$(BIN)/python -m benchmarks.reproduce --table 1 2 3 4 5 6 --page docs/reproduction.md
+	$(BIN)/sdnet-pl reproduce --table 1 2 3 4 5 6 --page docs/reproduction.md
 
 sweep: setup  ## Run a sweep file without W&B: make sweep FILE=experiments/sweeps/NAME.yaml (resumes)
-	$(BIN)/python -m benchmarks.sweep $(FILE) $(ARGS)
+	$(BIN)/sdnet-pl sweep $(FILE) $(ARGS)
 
 gallery: setup  ## Show the weights at work on hard pictures (needs SDNET_DATA)
-	$(BIN)/python -m benchmarks.gallery runs/gallery.png $(ARGS)
+	$(BIN)/python -m experiments.weights.gallery runs/gallery.png $(ARGS)
 
 reproduce-weights: setup  ## Train by the recipes of the weights that ship (a day on two cores; resumes; needs SDNET_DATA)
 	set -e; for name in $(WEIGHTS); do \

@@ -1,1 +1,1 @@
-"""What is measured: speed, memory, and what each part of the method brings; one make target each."""
+"""Speed and memory; one make target each."""

@@ -13,7 +13,8 @@ from PIL import Image
 import sdnet_pl
 
 PACKAGE = Path(sdnet_pl.__file__).parent
-FILES = sorted([*PACKAGE.rglob("*.py"), *(Path(__file__).parents[1] / "benchmarks").rglob("*.py")])
+SCRIPTS = [Path(__file__).parents[1] / folder for folder in ("benchmarks", "experiments")]
+FILES = sorted(file for folder in (PACKAGE, *SCRIPTS) for file in folder.rglob("*.py"))
 
 
 def of_the_system(tree: ast.AST) -> Iterator[str]:

@@ -15,10 +15,10 @@ import pytest
 import torch
 import yaml
 
-from benchmarks import reproduce, standins
 from sdnet_pl.cli import main
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.inference.weights import Trained, write_weights
+from sdnet_pl.launch import reproduce, standins
 from sdnet_pl.nn import create_model
 from sdnet_pl.reporting.paper import read_paper
 from sdnet_pl.reporting.runs import flatten

@@ -23,6 +23,7 @@ ROOMS = [
     "reporting",
     "explore",
     "lit",
+    "launch",
     "cli",
     "__main__",
 ]

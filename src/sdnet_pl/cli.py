@@ -18,6 +18,7 @@ from sdnet_pl.data.prepare import command as prepare
 from sdnet_pl.errors import InputError, InputWarning, mistyped
 from sdnet_pl.explore import command as explore
 from sdnet_pl.inference import export, matte
+from sdnet_pl.launch import reproduce_command, sweep_command
 from sdnet_pl.reporting import evaluate, info, report
 
 LIGHTNING_COMMANDS = {
@@ -35,6 +36,8 @@ OTHER_COMMANDS = {
     "evaluate": (evaluate, "score the alphas of any method, saved as pictures"),
     "info": (info, "list the networks with their parameters, sizes and work (Table 4)"),
     "report": (report, "print a table of the paper with the scores of runs beside it"),
+    "reproduce": (reproduce_command, "train and score whole tables of the paper, and print them"),
+    "sweep": (sweep_command, "run a W&B sweep file without W&B, one fit after the other"),
 }
 
 

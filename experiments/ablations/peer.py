@@ -1,6 +1,8 @@
 """`sdnet-pl fit` for a network of another kind, under the same conditions: data, losses, schedule, scores.
 
 MobileNetV2 (of transformers, with random weights) under a plain U-Net decoder: what many portrait matting systems are.
+
+Needs the data that its config names; `compare` in this folder runs it.
 """
 
 import sys

@@ -2,10 +2,12 @@
 
 Composites of held-out people are for one's own eyes, since nobody allowed to publish them; ``--photos`` leaves them
 out.
+
+Needs these folders below SDNET_DATA: natural/val, and without ``--photos`` cutouts/val and backgrounds/val. The scenes
+name pictures by their numbers in ours.
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments import add_data, need_folders
 from sdnet_pl.data import BackgroundFolder, CutoutFolder, MaskFolder
 from sdnet_pl.data.composition import composite_uint8, cover, merge_foregrounds
 from sdnet_pl.data.image_io import write_png
@@ -103,13 +106,14 @@ def draw(scenes: Sequence[Scene], root: Path, predictor: MattePredictor, columns
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gallery", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m experiments.weights.gallery", description=__doc__)
     parser.add_argument("output", type=Path, metavar="FILE.png")
     parser.add_argument("--weights", default=DEFAULT, help="a name that ships, or a file (default: %(default)s)")
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("SDNET_DATA", "data")), metavar="FOLDER")
+    add_data(parser)
     parser.add_argument("--photos", action="store_true", help="photos alone, which may be published")
     parser.add_argument("--columns", type=int, default=2, metavar="N")
     args = parser.parse_args(arguments)
+    need_folders(parser, args.data, "natural/val", *([] if args.photos else ["cutouts/val", "backgrounds/val"]))
     model, size = load_weights(args.weights)
     scenes = [scene for scene in SCENES if scene.photo is not None or not args.photos]
     write_png(args.output, to_array(draw(scenes, args.data, MattePredictor(model, size), args.columns)))

@@ -1,6 +1,8 @@
 """Which cut-outs have gaps between arms and body, as a list of names for ``CutoutFolder(names=...)``.
 
 They are rare among studio portraits and common in photos, and a network that seldom sees one fills them.
+
+Needs a folder of cut-outs, such as cutouts/train below SDNET_DATA, whose list is arms.txt.
 """
 
 import argparse
@@ -26,7 +28,7 @@ def gap_share(alpha: Image) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gaps", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m experiments.weights.gaps", description=__doc__)
     parser.add_argument("folder", type=Path, help="cut-outs")
     parser.add_argument("--least", type=float, default=0.03, help="share of gaps to be listed (default: %(default)s)")
     args = parser.parse_args(arguments)

@@ -1,4 +1,7 @@
-"""Which gates of AMPA's channel attention follow the picture, and which are the same for every photo."""
+"""Which gates of AMPA's channel attention follow the picture, and which are the same for every photo.
+
+Needs a folder of photos, such as natural/val/image below SDNET_DATA.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -16,7 +19,7 @@ SAME = 0.01  # a gate whose weights in [0, 1] lie within this of each other does
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gates", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m experiments.weights.gates", description=__doc__)
     parser.add_argument("photos", type=Path, help="a folder of photos")
     parser.add_argument("weights", nargs="+", help="names that ship, checkpoints or files of sdnet-pl export")
     parser.add_argument(

@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import ablations, fits
-from benchmarks.peer import MobileNetV2UNet
-from sdnet_pl.data.image_io import atomic_write
+from experiments.ablations import compare
+from experiments.ablations.peer import MobileNetV2UNet
+from sdnet_pl.data.files import atomic_write
+from sdnet_pl.launch import fits
 
-PEER = next(name for name in ablations.ROWS if name.startswith("peer"))
+PEER = next(name for name in compare.ROWS if name.startswith("peer"))
 
 
 def finish(root: Path, row: str, seed: int, mad: float) -> None:
-    columns = [ablations.METRIC_LABELS[key][0] for _, key in ablations.SCORES]
-    with atomic_write(ablations.run_dir(root, row, seed) / "metrics.csv") as temporary:
+    columns = [compare.METRIC_LABELS[key][0] for _, key in compare.SCORES]
+    with atomic_write(compare.run_dir(root, row, seed) / "metrics.csv") as temporary:
         temporary.write_text(
             f"benchmark,hash,method,{','.join(dict.fromkeys(columns))}\n"
             f"cutouts,abc,network,{mad},1,1,1,0.9\ncutouts,abc,constant mean matte,480,1,,,\n"
@@ -28,7 +29,7 @@ def test_the_table_has_mean_and_spread_of_the_finished_seeds(tmp_path: Path):
     for seed, mad in enumerate((30.0, 32.0, 34.0)):
         finish(tmp_path, "distillation none", seed, mad)
     finish(tmp_path, PEER, 0, 40.0)
-    rows = {row["trained as"]: row for row in ablations.table(ablations.scores(tmp_path, [0, 1, 2]))}
+    rows = {row["trained as"]: row for row in compare.table(compare.scores(tmp_path, [0, 1, 2]))}
     assert list(rows) == ["distillation none", PEER]
     row = rows["distillation none"]
     assert row["cutouts: MAD×1000 (whole image)"] == "32.00 ± 2.00"
@@ -41,9 +42,9 @@ def test_the_table_has_mean_and_spread_of_the_finished_seeds(tmp_path: Path):
 
 def test_scores_of_other_builds_of_a_benchmark_are_refused(tmp_path: Path):
     finish(tmp_path, PEER, 0, 40.0)
-    line = ablations.scores(tmp_path, [0])[0]
+    line = compare.scores(tmp_path, [0])[0]
     with pytest.raises(ValueError, match=r"different benchmarks.*cutouts abc.*cutouts xyz"):
-        ablations.table([line, {**line, "seed": 1, "benchmark hashes": "cutouts xyz"}])
+        compare.table([line, {**line, "seed": 1, "benchmark hashes": "cutouts xyz"}])
 
 
 def test_the_peer_gives_alphas():
@@ -55,26 +56,41 @@ def test_the_peer_gives_alphas():
     assert 0 <= alpha.min() <= alpha.max() <= 1
 
 
+def test_missing_pictures_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setenv("SDNET_DATA", str(tmp_path))
+    (tmp_path / "cutouts/train").mkdir(parents=True)
+    with pytest.raises(SystemExit) as ended:
+        compare.main(["--root", str(tmp_path / "runs")])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert f"{tmp_path} has no cutouts/val, no backgrounds/train" in error
+    assert "set SDNET_DATA" in error
+    assert not (tmp_path / "runs").exists()
+
+
 def test_rows_train_once(cutout_root: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.chdir(Path(__file__).parents[3])
     monkeypatch.setenv("SDNET_DATA", str(cutout_root))
     kept = tmp_path / "kept"
     arguments = ["--rows", "trimap, distillation dense", PEER, "--seeds", "3", "--samples", "8"]
     arguments += ["--root", str(tmp_path / "runs"), "-o", str(kept)]
-    ablations.main(arguments)
+    compare.main(arguments)
     text = (kept / "table.md").read_text()
     assert text.count("| 1 |") == 2  # both rows have a seed
     # Or `report` would take it for SDNet, whose config it has.
-    scores = (ablations.run_dir(tmp_path / "runs", PEER, 3) / "metrics.csv").read_text()
+    scores = (compare.run_dir(tmp_path / "runs", PEER, 3) / "metrics.csv").read_text()
     assert "peer: MobileNetV2 U-Net" in scores
+    card = (compare.run_dir(tmp_path / "runs", PEER, 3) / "README.md").read_text()
+    assert card.startswith("# peer: MobileNetV2 U-Net")
+    assert "sdnet-pl matte" not in card
     assert capsys.readouterr().err.count(", seed 3") == 2
     monkeypatch.setattr(fits.subprocess, "run", None)  # nothing is left to run
-    ablations.main(arguments)
+    compare.main(arguments)
     assert (kept / "table.md").read_text() == text
     # Runs of another place and seed come beside those.
     shutil.copytree(tmp_path / "runs", tmp_path / "elsewhere")
-    ablations.run_dir(tmp_path / "elsewhere", PEER, 3).rename(ablations.run_dir(tmp_path / "elsewhere", PEER, 4))
-    ablations.main(["--rows", PEER, "--seeds", "4", "--root", str(tmp_path / "elsewhere"), "-o", str(kept)])
+    compare.run_dir(tmp_path / "elsewhere", PEER, 3).rename(compare.run_dir(tmp_path / "elsewhere", PEER, 4))
+    compare.main(["--rows", PEER, "--seeds", "4", "--root", str(tmp_path / "elsewhere"), "-o", str(kept)])
     lines = list(csv.DictReader((kept / "scores.csv").open()))
     assert [(line["trained as"], line["seed"]) for line in lines] == [
         (PEER, "3"),

@@ -1,26 +1,29 @@
 """What self-distillation and AMPA bring: Tables 5 and 6 of the paper in small, and beside them another network.
 
 Every row trains with every seed under one budget (experiments/ablations/small.yaml) and is scored on people and
-backgrounds that were not trained on. Stopped, it goes on where it was: finished runs are not run again.
+backgrounds that were not trained on. A call that was stopped resumes: finished runs are not run again.
+
+Needs these folders below SDNET_DATA: cutouts, backgrounds and natural, each with train/ and val/.
 """
 
 import argparse
 import csv
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks.fits import finish
-from benchmarks.timing import positive
+from experiments import need_folders
 from sdnet_pl.data.benchmarks import CompositeBenchmark
 from sdnet_pl.data.compose import find_benchmark
 from sdnet_pl.data.files import read_text, write_text
 from sdnet_pl.explore import inspect_picture
 from sdnet_pl.explore.measures import full_size_maps, map_name
 from sdnet_pl.inference import load_weights
+from sdnet_pl.launch.fits import finish
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.reporting.tables import CONSTANT, Row, scores_of, to_csv, to_markdown
 
@@ -63,8 +66,7 @@ def run_dir(root: Path, row: str, seed: int) -> Path:
 
 def train(root: Path, row: str, seed: int, extra: Sequence[str]) -> None:
     """Runs one row with one seed, or what is left of it."""
-    print(f"{row}, seed {seed}", file=sys.stderr)
-    module = "benchmarks.peer" if row.startswith("peer") else "sdnet_pl"
+    module = "experiments.ablations.peer" if row.startswith("peer") else "sdnet_pl"
     settings = [f"--config={CONFIG}", f"--seed_everything={seed}", *ROWS[row], *extra]
     folder = run_dir(root, row, seed)
     finish(folder, settings, module)
@@ -145,11 +147,11 @@ def _lines(file: Path) -> list[dict[str, str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablations", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m experiments.ablations.compare", description=__doc__)
     parser.add_argument("--root", type=Path, default=Path("runs/ablations"), help="where the runs are kept")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="NAME")
-    parser.add_argument("--samples", type=positive, help="training samples instead of the config's")
+    parser.add_argument("--samples", type=int, help="training samples instead of the config's")
     parser.add_argument(
         "-o",
         "--output",
@@ -158,10 +160,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="keep scores.csv there, a line a run, and table.md; runs that it holds already and this call has not stay",
     )
     args = parser.parse_args(arguments)
+    folders = [f"{kind}/{split}" for kind in ("cutouts", "backgrounds", "natural") for split in ("train", "val")]
+    need_folders(parser, Path(os.environ.get("SDNET_DATA", "data")), *folders)
     extra = [f"--data.samples_per_epoch={args.samples}"] if args.samples else []
-    for seed in args.seeds:
-        for row in args.rows:
-            train(args.root, row, seed, extra)
+    runs = [(row, seed) for seed in args.seeds for row in args.rows]
+    for number, (row, seed) in enumerate(runs, 1):
+        print(f"Run {number} of {len(runs)}: {row}, seed {seed}", file=sys.stderr)
+        train(args.root, row, seed, extra)
     lines = scores(args.root, args.seeds)
     if args.output:
         here = {(line["trained as"], str(line["seed"])) for line in lines}

@@ -1,16 +1,19 @@
 """Stand-ins for the public data sets: drawn people in small, laid out as published, to try everything without them."""
 
+import argparse
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
-from sdnet_pl.cli import main as sdnet_pl
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite_uint8
+from sdnet_pl.data.prepare import command
 from sdnet_pl.data.sources.base import Image
+from sdnet_pl.errors import InputError
 
 SIDE = 96
 PPM = 100  # `prepare` counts them
@@ -22,6 +25,7 @@ def draw(root: Path) -> None:
     """Writes the trees of ``NAMES`` below ``root``, and the split lists that two of them need, unless it is there."""
     if root.exists():
         return
+    print("sdnet-pl: drawing stand-ins ...", file=sys.stderr)
     unfinished = root.with_name(f"{root.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     _draw(unfinished)
@@ -90,10 +94,21 @@ def _draw(root: Path) -> None:
 
 
 def prepare(source: Path, target: Path) -> None:
-    """Runs `sdnet-pl prepare` on every tree that is not done yet; RuntimeError where one is refused."""
+    """Runs `sdnet-pl prepare` on every tree that is not done yet.
+
+    Args:
+        source: Of :func:`draw`.
+        target: Gets a folder a data set.
+
+    Raises:
+        InputError: One is refused, as after a change to the stand-ins.
+    """
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
     for name in NAMES:
         split = source / f"{name}.txt"
         lists = ["--split", str(split)] if split.exists() else []
         # The start of further processes takes longer than these few pictures.
-        if sdnet_pl(["prepare", name, str(source / name), str(target / name), "--workers=1", *lists]) != 0:
-            raise RuntimeError(f"{name} was not prepared.")
+        arguments = [name, str(source / name), str(target / name), "--workers=1", *lists]
+        if command.run(parser.parse_args(arguments)) != 0:
+            raise InputError(f"{source / name} was not prepared, for what stands above; remove {source} and {target}.")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.gates import main
+from experiments.weights.gates import main
 from sdnet_pl.data.image_io import write_png
 from sdnet_pl.inference.weights import Trained, write_weights
 from sdnet_pl.nn import create_model

@@ -3,10 +3,11 @@
 Scenes of 3000×2000 are made of held-out pictures: people who stand free in photos with masks, somewhere in the lower
 part of a background, and people cut out at the waist, at the lower edge. Backgrounds without anybody show what is made
 up.
+
+Needs these folders below SDNET_DATA: natural/val, cutouts/val and backgrounds/val.
 """
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import process_time
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from experiments import add_data, need_folders
 from sdnet_pl.data.composition import cover
 from sdnet_pl.data.image_io import list_pictures, pictures_by_name, read_alpha, read_rgb, read_rgba
 from sdnet_pl.data.sources.base import Foreground, Image
@@ -100,11 +102,12 @@ def _iou(alpha: NDArray[np.float32], true: Image) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=os.environ.get("SDNET_DATA"), help="default: SDNET_DATA")
+    parser = argparse.ArgumentParser(prog="python -m experiments.weights.small_people", description=__doc__)
+    add_data(parser)
     parser.add_argument("--weights", default=DEFAULT)
     parser.add_argument("--photos", type=int, default=24, help="of each kind")
     args = parser.parse_args(arguments)
+    need_folders(parser, args.data, "natural/val", "cutouts/val", "backgrounds/val")
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     model, size = load_weights(args.weights)

@@ -9,13 +9,13 @@ from typing import TextIO
 
 import pytest
 
-from benchmarks import fits
+from sdnet_pl.launch import fits
 
 KILLED = """
 import os, signal, subprocess, sys
 from pathlib import Path
 from typing import TextIO
-from benchmarks import fits
+from sdnet_pl.launch import fits
 
 FIT = "import sys; open(sys.argv[2]).read(); open(sys.argv[1] + '/metrics.csv', 'w')"
 
@@ -34,7 +34,7 @@ def test_a_fit_that_outlives_its_caller_is_waited_for(tmp_path: Path, monkeypatc
     run, gate, flock = tmp_path / "run", tmp_path / "gate", fits.fcntl.flock
     os.mkfifo(gate)
     command = [sys.executable, "-c", KILLED, str(run), str(gate)]
-    assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == -signal.SIGKILL
+    assert subprocess.run(command).returncode == -signal.SIGKILL
 
     def waiting(file: TextIO, operation: int) -> None:
         if not operation & fits.fcntl.LOCK_NB:

@@ -1,18 +1,17 @@
 """Runs a W&B sweep file without W&B: one trial after the other, each in a run directory of its own.
 
-Optuna chooses what ``bayes`` and ``random`` leave open. A sweep that was stopped goes on: finished trials count, and
-the one that was running resumes from its last checkpoint. A trial that fails does not stop the others; the next call
+Optuna chooses what ``bayes`` and ``random`` leave open. A sweep that was stopped resumes: finished trials count, and
+the one that was running continues from its last checkpoint. A trial that fails does not stop the others; the next call
 tries it again.
 """
 
-import argparse
 import csv
-import fcntl
 import hashlib
 import itertools
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,13 +21,44 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from benchmarks.fits import finish
-from benchmarks.timing import positive
 from sdnet_pl.data.files import read_text
 from sdnet_pl.errors import InputError
-from sdnet_pl.reporting.tables import to_markdown
+from sdnet_pl.launch.fits import finish, take_lock
 
 FAILED = "failed"
+METHODS = ("grid", "random", "bayes")
+
+
+def read_sweep(file: Path) -> dict[str, Any]:
+    """A sweep file, with the parts that are needed here.
+
+    Raises:
+        InputError: It cannot be read, lacks a part, or runs something else than `sdnet-pl fit`.
+    """
+    try:
+        sweep = yaml.safe_load(read_text(file))
+    except yaml.YAMLError as error:
+        raise InputError(f"{file} is not YAML ({' '.join(str(error).split())}); mend it.") from None
+    if not isinstance(sweep, dict) or not isinstance(sweep.get("command"), list):
+        raise InputError(f"{file} has no command; a sweep file names it: command: [sdnet-pl, fit, ..., ${{args}}].")
+    if sweep["command"][:2] != ["sdnet-pl", "fit"]:
+        raise InputError(f"{file} has another command than [sdnet-pl, fit, ..., ${{args}}], which alone runs here.")
+    if sweep.get("method") not in METHODS:
+        raise InputError(f"{file} has the method {sweep.get('method')!r}; choose one of {', '.join(METHODS)}.")
+    metric, parameters = sweep.get("metric"), sweep.get("parameters")
+    if not isinstance(metric, dict) or "name" not in metric or metric.get("goal") not in ("minimize", "maximize"):
+        raise InputError(f"{file} has no metric with a name and a goal; add metric: {{name: val/mad, goal: minimize}}.")
+    if not isinstance(parameters, dict) or not all(isinstance(spec, dict) for spec in parameters.values()):
+        raise InputError(f"{file} has no parameters; name options of fit there, as model.lr: {{values: [1e-3, 2e-3]}}.")
+    for name, spec in parameters.items():
+        limits = [spec.get("min"), spec.get("max")]
+        ranged = all(isinstance(limit, int | float) for limit in limits) and sweep["method"] != "grid"
+        if not (ranged or "value" in spec or isinstance(spec.get("values"), list)):
+            raise InputError(
+                f"{file} gives {name} no value; a grid takes value or values, random and bayes take min and max too, "
+                "which are numbers (YAML reads 1e-4 as a word, and 1.0e-4 as a number)."
+            )
+    return sweep
 
 
 def suggest(trial: optuna.Trial, name: str, spec: Mapping[str, Any]) -> Any:
@@ -83,16 +113,14 @@ def run_sweep(file: Path, root: Path, trials: int) -> list[dict[str, Any]]:
     """Runs a sweep to its end, or to that number of trials; returns a row a trial, the best first and failed ones last.
 
     Raises:
-        InputError: The sweep runs something else than `sdnet-pl fit`, or as :func:`run_trial` and :func:`suggest`.
+        InputError: Another process runs this sweep, or as :func:`read_sweep`, :func:`run_trial` and :func:`suggest`.
     """
-    sweep = yaml.safe_load(read_text(file))
-    if sweep.get("command", [])[:2] != ["sdnet-pl", "fit"]:
-        raise InputError(f"{file} has another command than [sdnet-pl, fit, ..., ${{args}}], which alone runs here.")
+    sweep = read_sweep(file)
     folder = root / file.stem
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("wb") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(lock)
         except BlockingIOError:
             raise InputError(
                 f"{folder} belongs to a sweep that is running; wait for it, or name another --root."
@@ -127,12 +155,16 @@ def _run(sweep: Mapping[str, Any], folder: Path, trials: int) -> list[dict[str, 
             study.enqueue_trial(values)
             settled.append(values)
 
+    done = sum(trial.state == TrialState.COMPLETE for trial in begun)
+    turns = itertools.count(done + 1)
+
     def objective(trial: optuna.Trial) -> float:
         chosen = {key: suggest(trial, key, spec) for key, spec in open_.items()}
+        values = ", ".join(f"{key} {value}" for key, value in chosen.items())
+        print(f"Trial {next(turns)} of {trials}: {values}", file=sys.stderr)
         text = json.dumps(chosen, sort_keys=True)
         return run_trial(sweep, chosen, folder / hashlib.sha256(text.encode()).hexdigest()[:12])
 
-    done = sum(trial.state == TrialState.COMPLETE for trial in begun)
     study.optimize(objective, n_trials=max(0, trials - done), catch=(subprocess.CalledProcessError,))
     finished = study.get_trials(states=[TrialState.COMPLETE])
     finished.sort(key=lambda trial: trial.value or 0.0, reverse=direction == "maximize")
@@ -141,22 +173,3 @@ def _run(sweep: Mapping[str, Any], folder: Path, trials: int) -> list[dict[str, 
         if not any(trial.params.items() <= row.items() for row in rows):
             rows.append({name: FAILED, **trial.params})
     return rows
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep", description=__doc__)
-    parser.add_argument("file", type=Path, help="a W&B sweep file, as in experiments/sweeps")
-    parser.add_argument("--trials", type=positive, default=20, help="of bayes and random (default: %(default)s)")
-    parser.add_argument("--root", type=Path, default=Path("runs/sweeps"), help="where the runs are kept")
-    args = parser.parse_args(arguments)
-    try:
-        rows = run_sweep(args.file, args.root, args.trials)
-    except InputError as error:
-        parser.error(str(error))
-    print(to_markdown(rows))
-    if FAILED in (next(iter(row.values())) for row in rows):
-        parser.exit(1, "A trial failed; the same command tries it again.\n")
-
-
-if __name__ == "__main__":
-    main()

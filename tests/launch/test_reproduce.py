@@ -2,12 +2,16 @@
 
 import shutil
 import subprocess
+from importlib.metadata import PackagePath, PathDistribution
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from benchmarks import reproduce, standins
+from sdnet_pl.cli import main
+from sdnet_pl.errors import InputError
+from sdnet_pl.launch import reproduce, standins
+from sdnet_pl.reporting import report
 from sdnet_pl.reporting.paper import read_paper
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -43,12 +47,41 @@ def test_stand_ins_that_were_stopped_are_completed(tmp_path: Path, monkeypatch: 
 @pytest.mark.usefixtures("few")
 def test_tables_share_their_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     trained: list[tuple[str, ...]] = []
-    commands: list[list[str]] = []
+    printed: list[int] = []
     monkeypatch.setattr(reproduce, "finish", lambda folder, arguments: trained.append(folder.parts[-2:]))
-    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
-    reproduce.main(["--table", "1", "5", "4", "--seeds", "0", "1", "--root", str(tmp_path)])
+    monkeypatch.setattr(report, "run", lambda args: printed.append(args.table))
+    assert main(["reproduce", "--table", "1", "5", "4", "--seeds", "0", "1", "--root", str(tmp_path)]) == 0
     assert sorted(trained) == sorted((row, f"seed{seed}") for row in reproduce.ROWS[5] for seed in (0, 1))
-    assert [command[4] for command in commands] == ["--table=1", "--table=5", "--table=4"]
+    assert printed == [1, 5, 4]
+
+
+def test_a_training_that_fails_names_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    def fails(folder: Path, arguments: list[str]) -> None:
+        assert all(Path(text.partition("=")[2]).is_file() for text in arguments if text.startswith("--config"))
+        raise subprocess.CalledProcessError(2, "fit")
+
+    monkeypatch.setattr(reproduce, "finish", fails)
+    full = ["reproduce", "--table", "6", "--scale", "full", "--root", str(tmp_path)]
+    assert main(full) == 2
+    error = capsys.readouterr().err
+    assert "Training 1 of 4: without_ampa, seed 0" in error
+    assert f"The fit in {tmp_path / 'full/runs/without_ampa/seed0'} ended with exit status 2" in error
+    assert main([*full, "--page", str(tmp_path / "absent.md")]) == 2
+    assert "absent.md" in capsys.readouterr().err
+
+
+def test_the_papers_configs_are_found_where_they_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert (reproduce.experiments() / "base/mini.yaml").is_file()
+    assert all((reproduce.experiments() / f"paper/{row}.yaml").is_file() for row in reproduce.rows_of(range(1, 7)))
+    monkeypatch.setattr(reproduce, "__file__", str(tmp_path / "lib/python3/site-packages/sdnet_pl/launch/x.py"))
+    installed = tmp_path / "share/sdnet_pl/experiments"
+    record = PackagePath(f"../../../{(installed / 'base/paper.yaml').relative_to(tmp_path)}")
+    record.dist = PathDistribution(tmp_path / "lib/python3/site-packages/sdnet_pl-0.dist-info")
+    monkeypatch.setattr(reproduce, "files", lambda name: [record])
+    assert reproduce.experiments() == installed
+    monkeypatch.setattr(reproduce, "files", lambda name: [])
+    with pytest.raises(InputError, match="not installed"):
+        reproduce.experiments()
 
 
 def test_a_page_keeps_its_head_and_gets_each_footnote_once(tmp_path: Path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.gallery import SCENES, SIDE, Scene, main, picture
+from experiments.weights.gallery import SCENES, SIDE, Scene, main, picture
 
 
 def test_scenes_show_what_they_are_made_of(cutout_root: Path):

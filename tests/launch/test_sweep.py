@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks import fits, sweep
 from sdnet_pl.cli import main
 from sdnet_pl.errors import InputError
+from sdnet_pl.launch import fits, sweep, sweep_command
 
 SWEEPS = sorted((Path(__file__).parents[2] / "experiments" / "sweeps").glob("*.yaml"))
 
@@ -120,13 +120,44 @@ def test_a_sweep_file_that_cannot_be_run_is_explained(tmp_path: Path, monkeypatc
     for change, said in (
         ({}, "logged no 'val/mad'"),
         ({"command": ["${env}", "python", "${program}", "${args}"]}, "another command than [sdnet-pl, fit"),
+        ({"command": None}, "has no command"),
         ({"method": "bayes", "parameters": {"x": {"distribution": "normal", "min": 0, "max": 1}}}, "'normal'"),
+        ({"method": "bayes", "parameters": {"model.lr": {"min": "1e-4", "max": 1.0}}}, "gives model.lr no value"),
+        ({"parameters": {"model.lr": {"min": 0.1, "max": 1.0}}}, "gives model.lr no value"),
+        ({"parameters": None}, "has no parameters"),
+        ({"method": "hyperband"}, "the method 'hyperband'; choose one of grid, random, bayes"),
+        ({"metric": {"name": "val/mad"}}, "no metric with a name and a goal"),
     ):
         file.write_text(yaml.safe_dump(content | change))
-        with pytest.raises(SystemExit) as ended:
-            sweep.main([str(file), "--root", str(tmp_path / "runs")])
-        assert ended.value.code == 2
+        assert main(["sweep", str(file), "--root", str(tmp_path / "runs")]) == 2
         assert said in capsys.readouterr().err
+    file.write_text("command: [")
+    assert main(["sweep", str(file)]) == 2
+    assert f"{file} is not YAML" in capsys.readouterr().err
+    assert main(["sweep", str(file), "--trials", "0"]) == 2
+    assert "--trials is 0" in capsys.readouterr().err
+    monkeypatch.setattr(sweep_command, "find_spec", lambda name: None)
+    assert main(["sweep", str(file)]) == 2
+    assert "pip install 'sdnet_pl[sweep]'" in capsys.readouterr().err
+
+
+def test_the_command_prints_the_trials_the_best_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """A failed one comes last, with the exit status 1."""
+    file = small(tmp_path, "grid", **{"model.aux_weight": {"values": [3, 1, 2]}})
+
+    def trial(content: object, chosen: dict[str, int], folder: Path) -> float:
+        if chosen["model.aux_weight"] == 3:
+            raise subprocess.CalledProcessError(1, "fit")
+        return chosen["model.aux_weight"]
+
+    monkeypatch.setattr(sweep, "run_trial", trial)
+    assert main(["sweep", str(file), "--root", str(tmp_path / "runs")]) == 1
+    out, err = capsys.readouterr()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in out.splitlines()[2:] if line]
+    assert [row[1] for row in cells] == ["1", "2", "3"]
+    assert cells[2][0] == "failed"
+    assert "Trial 1 of 3: model.aux_weight 3" in err
+    assert "a trial failed" in err
 
 
 def test_a_sweep_runs_once_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

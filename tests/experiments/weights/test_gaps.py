@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.gaps import gap_share, main
+from experiments.weights.gaps import gap_share, main
 
 
 def test_gaps_lie_between_parts_of_a_person():

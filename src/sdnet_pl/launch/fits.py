@@ -1,13 +1,28 @@
 """Fits in processes of their own, for what runs many of them."""
 
-import fcntl
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
+from sdnet_pl.errors import InputError
 from sdnet_pl.inference.weights import newest_checkpoint
+
+try:
+    import fcntl
+except ImportError:
+    raise InputError("Commands that start fits lock their folders, which Windows does not offer; use WSL.") from None
+
+
+def take_lock(file: BinaryIO, wait: bool = False) -> None:
+    """Locks an open file, until it is closed here and in the processes that inherit it.
+
+    Raises:
+        BlockingIOError: Another process holds the lock, and is not to be waited for.
+    """
+    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") -> None:
@@ -29,10 +44,10 @@ def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") ->
     lock_file = run_dir.parent / f".{run_dir.name}.lock"
     with lock_file.open("wb") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(lock)
         except BlockingIOError:
             print(f"Waiting for the fit that is still running in {run_dir} ...", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            take_lock(lock, wait=True)
         if not (run_dir / "metrics.csv").exists():
             newest = newest_checkpoint(run_dir)
             if run_dir.exists() and newest is None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import small_people
-from benchmarks.small_people import main, scene, standing
+from experiments.weights import small_people
+from experiments.weights.small_people import main, scene, standing
 from sdnet_pl.data.image_io import list_pictures
 from sdnet_pl.data.sources.base import Foreground
 

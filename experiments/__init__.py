@@ -1,0 +1,22 @@
+"""Scripts of experiments, run in a clone as ``python -m experiments.FOLDER.NAME``; each names the data it needs."""
+
+import argparse
+import os
+from pathlib import Path
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Declares ``--data``, the folder of the pictures: by default that of SDNET_DATA, or else ``data``."""
+    default = Path(os.environ.get("SDNET_DATA", "data"))
+    parser.add_argument(
+        "--data", type=Path, default=default, metavar="FOLDER", help="of the pictures (default: SDNET_DATA)"
+    )
+
+
+def need_folders(parser: argparse.ArgumentParser, root: Path, *folders: str) -> None:
+    """Ends the script with an error that names the folders below ``root`` that are missing."""
+    if missing := [folder for folder in folders if not (root / folder).is_dir()]:
+        parser.error(
+            f"{root} has no {', no '.join(missing)}, whose pictures this needs; set SDNET_DATA to the folder that "
+            "holds them. experiments/README.md says what is in them."
+        )

@@ -1,0 +1,77 @@
+"""The command ``sdnet-pl reproduce``: whole tables of the paper, trained, scored and printed."""
+
+# Nothing heavy is imported here, so that the help answers at once.
+import argparse
+import os
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.epilog = (
+        "A call that was stopped is resumed by the same command, and runs that are finished are not run again; tables "
+        "share those that they have in common."
+    )
+    parser.add_argument("--table", type=int, nargs="+", required=True, choices=range(1, 7), metavar="N", help="1 to 6")
+    parser.add_argument(
+        "--scale",
+        choices=("mini", "full"),
+        default="mini",
+        help="full: the data sets that `sdnet-pl prepare` made, and days of a GPU; mini: drawn stand-ins, and minutes, "
+        "which show that every step works, with figures that mean nothing (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0], metavar="N", help="a run of every row with each (default: 0)"
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path("runs/reproduce"),
+        metavar="DIR",
+        help="where runs and tables are kept, below the scale's name (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(os.environ.get("SDNET_DATA", "data")),
+        metavar="DIR",
+        help="the prepared data sets, for full (default: SDNET_DATA)",
+    )
+    parser.add_argument(
+        "--config", nargs="+", default=[], metavar="FILE", help="further configs of `sdnet-pl fit`, as for several GPUs"
+    )
+    parser.add_argument("--page", type=Path, metavar="FILE", help="also write the tables into this page of markdown")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and score every row of SDNet, and print the tables beside the paper's figures.
+
+    Args:
+        args: as declared by :func:`add_arguments`.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        InputError: a training failed, or as `sdnet-pl report`.
+    """
+    from sdnet_pl.data.files import read_text
+    from sdnet_pl.launch import reproduce, standins
+    from sdnet_pl.reporting import report
+
+    if args.page:
+        read_text(args.page)  # a page that is missing is known before days of training
+    root = args.root / args.scale
+    runs, data, configs = root / "runs", args.data, list(args.config)
+    if args.scale == "mini":
+        data = root / "data"
+        configs.insert(0, reproduce.experiments() / "base/mini.yaml")
+        standins.draw(root / "standins")
+        standins.prepare(root / "standins", data)
+    reproduce.train(reproduce.rows_of(args.table), args.seeds, runs, data, configs)
+    for table in args.table:
+        found = [runs] if runs.exists() else []
+        report.run(argparse.Namespace(runs=found, table=table, benchmark=None, output=root))
+    if args.page:
+        reproduce.write_page(args.page, root, args.table)
+    return 0
