@@ -14,6 +14,7 @@ PACKAGE = Path(sdnet_pl.__file__).parent
 # A room may import itself and those before it; `inference` stands before `lit`, whose predict step uses it.
 ROOMS = [
     "errors",
+    "lazy",
     "nn",
     "losses",
     "metrics",
@@ -72,14 +73,23 @@ def test_every_room_is_in_the_plan():
     assert rooms == set(ROOMS)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in OTHER_COMMANDS), ["--version"]])
-def test_help_imports_nothing_heavy(arguments: list[str]):
-    code = (
-        "import sys; from sdnet_pl.cli import main\n"
-        f"try: main({arguments!r})\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'lightning', 'numpy', 'cv2', 'kornia', 'albumentations', 'wandb', 'jsonargparse'}\n"
-        "heavy |= {'pandas', 'matplotlib'}\n"
-        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
-    )
+HEAVY = {"torch", "lightning", "numpy", "cv2", "kornia", "albumentations", "wandb", "jsonargparse"}
+HEAVY |= {"pandas", "matplotlib"}
+
+
+def imported_by(code: str) -> set[str]:
+    """The heavy packages that a new process has imported after some code."""
+    code = f"import sys\n{code}\nprint(*{HEAVY} & set(sys.modules), file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+    return set(result.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in OTHER_COMMANDS), ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]):
+    code = f"from sdnet_pl.cli import main\ntry: main({arguments!r})\nexcept SystemExit: pass"
+    assert imported_by(code) == set()
+
+
+def test_the_face_imports_nothing_heavy():
+    assert imported_by("import sdnet_pl.data, sdnet_pl.explore, sdnet_pl.inference, sdnet_pl.metrics") == set()

@@ -74,7 +74,7 @@ def measure(predictor: MattePredictor, scenes: Iterator[tuple[Image, Image]]) ->
     scores = []
     for photo, true in scenes:
         start = process_time()
-        whole = cv2.resize(predictor.look(photo, predictor.size), photo.shape[1::-1])
+        whole = np.asarray(cv2.resize(predictor.look(photo, predictor.size), photo.shape[1::-1]), np.float32)
         middle = process_time()
         alpha = predictor.alpha(photo)
         seconds = middle - start, process_time() - middle

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from ipywidgets import VBox
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -193,9 +194,9 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
     for name in ("inspection", "measures", "widgets"):
         monkeypatch.delitem(sys.modules, f"sdnet_pl.explore.{name}", raising=False)
     with pytest.raises(InputError, match=r"details needs pandas; .*sdnet_pl\[notebooks\]"):
-        assert sdnet_pl.explore.details
+        _ = sdnet_pl.explore.details
     with pytest.raises(InputError, match="table needs "):
-        assert sdnet_pl.explore.table
+        _ = sdnet_pl.explore.table
     assert callable(sdnet_pl.explore.inspect_picture)
 
 
@@ -414,6 +415,7 @@ def test_sliders_draw_what_they_say(monkeypatch: pytest.MonkeyPatch):
         return pictures_figure({f"{number} {level}": np.full((8, 8), 20 * number, np.uint8)})
 
     box = sliders(draw, number=(0, 9), level=(2, 4))
+    assert isinstance(box, VBox)
     number, level, picture = box.children
     before = picture.value
     number.value = 7

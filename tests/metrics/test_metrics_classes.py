@@ -25,7 +25,7 @@ from sdnet_pl.metrics import (
     MattingMetric,
     functional,
 )
-from sdnet_pl.metrics.matting import STATE_DTYPE
+from sdnet_pl.metrics.matting import REGIONS, STATE_DTYPE
 from sdnet_pl.metrics.quantisation import quantise
 
 SHELLS: dict[type[MattingMetric], Any] = {
@@ -35,7 +35,6 @@ SHELLS: dict[type[MattingMetric], Any] = {
     GradientError: functional.gradient_error,
     ConnectivityError: functional.connectivity_error,
 }
-REGIONS = ("whole", "unknown")
 # sums in another order differ in the last digits only
 ORDER = 1e-13 if STATE_DTYPE is torch.float64 else 1e-5
 
@@ -133,7 +132,7 @@ def test_errors_of_the_shells() -> None:
     with pytest.raises(InputError, match="unknown region needs one"):
         SAD(region="unknown").update(pred, target)
     with pytest.raises(InputError, match="region is 'hair'"):
-        SAD(region="hair")
+        SAD(region="hair")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="take one of its channels"):
         ConstantMatteReference().update(target.expand(-1, 3, -1, -1))
     with pytest.raises(InputError, match="trimap holds 1"):

@@ -1,28 +1,23 @@
 """Pictures in, training samples and benchmarks out."""
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+from sdnet_pl.lazy import lazy
 
 # Resolved on first use: reading a photo must not pay for importing Lightning and kornia.
-_HOME = {
-    "AlphaBenchmark": "benchmarks",
-    "BackgroundFolder": "sources.folders",
-    "BackgroundShards": "sources.shards",
-    "CompositeBenchmark": "benchmarks",
-    "CutoutFolder": "sources.folders",
-    "LabelledFolder": "sources.folders",
-    "MaskFolder": "sources.folders",
-    "MattingDataModule": "datamodule",
-    "PairFolder": "sources.folders",
-    "PairShards": "sources.shards",
-    "PhotoBenchmark": "benchmarks",
-    "ProceduralBackgrounds": "sources.procedural",
-    "ProceduralPortraits": "sources.procedural",
-}
-__all__ = list(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+if TYPE_CHECKING:
+    from sdnet_pl.data.benchmarks import AlphaBenchmark as AlphaBenchmark
+    from sdnet_pl.data.benchmarks import CompositeBenchmark as CompositeBenchmark
+    from sdnet_pl.data.benchmarks import PhotoBenchmark as PhotoBenchmark
+    from sdnet_pl.data.datamodule import MattingDataModule as MattingDataModule
+    from sdnet_pl.data.sources.folders import BackgroundFolder as BackgroundFolder
+    from sdnet_pl.data.sources.folders import CutoutFolder as CutoutFolder
+    from sdnet_pl.data.sources.folders import LabelledFolder as LabelledFolder
+    from sdnet_pl.data.sources.folders import MaskFolder as MaskFolder
+    from sdnet_pl.data.sources.folders import PairFolder as PairFolder
+    from sdnet_pl.data.sources.procedural import ProceduralBackgrounds as ProceduralBackgrounds
+    from sdnet_pl.data.sources.procedural import ProceduralPortraits as ProceduralPortraits
+    from sdnet_pl.data.sources.shards import BackgroundShards as BackgroundShards
+    from sdnet_pl.data.sources.shards import PairShards as PairShards
+else:
+    __all__, __getattr__, __dir__ = lazy(__name__, __file__)

@@ -33,10 +33,10 @@ def suggest(message: str, parser: ArgumentParser, arguments: Sequence[str] = ())
         file = Path(found[1])
         return did_you_mean(file.name, [path.name for path in file.parent.iterdir()] if file.parent.is_dir() else [])
     if found := re.search(r"Expected a path but (\S+) either", message):
-        return did_you_mean(found[1].rpartition(".")[2], sdnet_pl.data.__all__)
+        return did_you_mean(found[1].rpartition(".")[2], dir(sdnet_pl.data))
     return mistyped(message, parser, arguments)
 
 
 def _arguments_of_classes() -> set[str]:
-    classes = (getattr(sdnet_pl.data, name) for name in sdnet_pl.data.__all__)
+    classes = (getattr(sdnet_pl.data, name) for name in dir(sdnet_pl.data))
     return {name for kind in classes if inspect.isclass(kind) for name in inspect.signature(kind).parameters}

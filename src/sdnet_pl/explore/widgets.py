@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from sdnet_pl.reporting.tables import headed, to_markdown
 
 
-def sliders(draw: Callable[..., Figure], **ranges: tuple[int, int]) -> Any:
+def sliders(draw: Callable[..., Figure], **ranges: tuple[int, int]) -> object:
     """Draws anew whenever a slider is let go; without ipywidgets draws once, with the first value of each.
 
     Args:

@@ -1,14 +1,13 @@
 """From checkpoints and photos to alphas and cut-outs."""
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+from sdnet_pl.lazy import lazy
 
 # Resolved on first use: the command line's help must not pay for importing torch.
-_HOME = {"MattePredictor": "predictor", "load_pretrained": "weights", "load_weights": "weights"}
-__all__ = list(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+if TYPE_CHECKING:
+    from sdnet_pl.inference.predictor import MattePredictor as MattePredictor
+    from sdnet_pl.inference.weights import load_pretrained as load_pretrained
+    from sdnet_pl.inference.weights import load_weights as load_weights
+else:
+    __all__, __getattr__, __dir__ = lazy(__name__, __file__)

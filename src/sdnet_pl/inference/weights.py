@@ -14,7 +14,7 @@ from torch import Tensor
 from sdnet_pl.data.files import write_bytes
 from sdnet_pl.errors import InputError, did_you_mean
 from sdnet_pl.inference.pretrained import DEFAULT, check_damage, locate, pretrained_weights
-from sdnet_pl.nn import MattingNetwork, SDNet, create_model
+from sdnet_pl.nn import MattingNetwork, SDNet, presets
 
 ARCHITECTURE = ("preset", "trimap", "network")
 FORMAT = "sdnet_pl 1"
@@ -50,7 +50,7 @@ class Trained(NamedTuple):
         Raises:
             InputError: The weights do not fit the recorded preset.
         """
-        model = create_model(self.preset, trimap=self.trimap, **self.network)
+        model = presets.create_model(self.preset, trimap=self.trimap, **self.network)
         try:
             _load(model, self.state)
         except RuntimeError as error:
@@ -99,6 +99,35 @@ def load_pretrained(name: str = DEFAULT, trimap: bool = False) -> SDNet:
     if full not in names:
         raise InputError(f"No weights {full} ship; there are {', '.join(names)}{did_you_mean(full, names, '.')}")
     return read_weights(full).build()
+
+
+def create_model(name: str = "sdnet", pretrained: bool = False, *, trimap: bool = False, **changes: Any) -> SDNet:
+    """A network by name.
+
+    Args:
+        name: A preset, such as ``sdnet-fast``.
+        pretrained: With the weights that ship, in eval mode, as of :func:`load_pretrained`; otherwise freshly
+            initialised, in training mode.
+        trimap: The network that takes a trimap as fourth channel (0, 0.5 or 1) beside RGB in [0, 1].
+        **changes: Constructor arguments of :class:`SDNet` that replace the preset's, ``ampa=False`` for example; of an
+            untrained network alone.
+
+    Raises:
+        InputError: No such preset, argument or weights, a value that SDNet refuses, or changes of a network with
+            weights that ship.
+
+    Example:
+        >>> create_model("sdnet-fast", pretrained=True).training
+        False
+    """
+    if not pretrained:
+        return presets.create_model(name, trimap=trimap, **changes)
+    if changes:
+        raise InputError(
+            f"The weights that ship fit {name} as it is, and {', '.join(changes)} would change it; leave out "
+            "pretrained, or the changes."
+        )
+    return load_pretrained(name, trimap)
 
 
 def read_weights(weights: str | Path) -> Trained:

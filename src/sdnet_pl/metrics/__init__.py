@@ -1,24 +1,19 @@
 """Matting scores. Each carries its region, whole image or unknown region, and its scale."""
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
+
+from sdnet_pl.lazy import lazy
 
 # Resolved on first use: the names of the scores must not cost the seconds in which torchmetrics is loaded.
-_HOME = {
-    "MAD": "matting",
-    "METRIC_LABELS": "headings",
-    "MSE": "matting",
-    "SAD": "matting",
-    "BenchmarkMetrics": "collection",
-    "ConnectivityError": "matting",
-    "ConstantMatteReference": "matting",
-    "GradientError": "matting",
-    "MattingMetric": "matting",
-}
-__all__ = list(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+if TYPE_CHECKING:
+    from sdnet_pl.metrics.collection import BenchmarkMetrics as BenchmarkMetrics
+    from sdnet_pl.metrics.headings import METRIC_LABELS as METRIC_LABELS
+    from sdnet_pl.metrics.matting import MAD as MAD
+    from sdnet_pl.metrics.matting import MSE as MSE
+    from sdnet_pl.metrics.matting import SAD as SAD
+    from sdnet_pl.metrics.matting import ConnectivityError as ConnectivityError
+    from sdnet_pl.metrics.matting import ConstantMatteReference as ConstantMatteReference
+    from sdnet_pl.metrics.matting import GradientError as GradientError
+    from sdnet_pl.metrics.matting import MattingMetric as MattingMetric
+else:
+    __all__, __getattr__, __dir__ = lazy(__name__, __file__)

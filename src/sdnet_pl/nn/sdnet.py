@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from numbers import Integral
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,11 @@ class MattingNetwork(nn.Module):
     """
 
     trimap = False
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Tensor) -> Tensor:
+            """:meth:`forward` with hooks; by :class:`torch.nn.Module` alone its type would be Any."""
 
     def forward(self, x: Tensor) -> Tensor:
         """The alpha of ``x``: ``[B, 3 or 4, H, W]``, RGB in [0, 1], to ``[B, 1, H, W]`` in [0, 1]."""
