@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from sdnet_pl.cli import main
+from sdnet_pl.cli.reproduce import prepare_stand_ins
 from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.inference.weights import Trained, write_weights
 from sdnet_pl.launch import reproduce, standins
@@ -34,7 +35,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stand-ins for the public data sets, prepared as these are."""
     root = tmp_path_factory.mktemp("public")
     standins.draw(root / "downloaded")
-    standins.prepare(root / "downloaded", root / "prepared")
+    prepare_stand_ins(root / "downloaded", root / "prepared")
     return root / "prepared"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import sdnet_pl
-from sdnet_pl.cli import OTHER_COMMANDS
+from sdnet_pl.cli.main import OTHER_COMMANDS
 
 PACKAGE = Path(sdnet_pl.__file__).parent
 # A room may import itself and those before it; `inference` stands before `lit`, whose predict step uses it.
@@ -93,3 +93,8 @@ def test_help_imports_nothing_heavy(arguments: list[str]):
 
 def test_the_face_imports_nothing_heavy():
     assert imported_by("import sdnet_pl.data, sdnet_pl.explore, sdnet_pl.inference, sdnet_pl.metrics") == set()
+
+
+def test_every_command_has_a_file_and_every_file_a_command():
+    files = {path.stem for path in (PACKAGE / "cli").glob("*.py")}
+    assert files - {"__init__", "main", "options", "lightning"} == set(OTHER_COMMANDS)

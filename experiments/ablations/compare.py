@@ -18,7 +18,7 @@ from typing import Any
 
 from experiments import need_folders
 from sdnet_pl.data.benchmarks import CompositeBenchmark
-from sdnet_pl.data.compose import find_benchmark
+from sdnet_pl.data.config import find_benchmark
 from sdnet_pl.data.files import read_text, write_text
 from sdnet_pl.explore import inspect_picture
 from sdnet_pl.explore.measures import full_size_maps, map_name

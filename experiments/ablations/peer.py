@@ -10,8 +10,8 @@ import sys
 import torch
 from torch import Tensor, nn
 
+from sdnet_pl.cli.lightning import run
 from sdnet_pl.lit import SDNetModule
-from sdnet_pl.lit.cli import run
 from sdnet_pl.nn import MattingNetwork, MattingOutput
 
 DECODER_WIDTHS = (352, 256, 128, 64)

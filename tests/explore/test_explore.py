@@ -17,6 +17,7 @@ from PIL import Image
 
 import sdnet_pl.explore
 from sdnet_pl.cli import main
+from sdnet_pl.cli.explore import SIDE
 from sdnet_pl.data.image_io import read_alpha, read_rgb, write_png
 from sdnet_pl.data.trimap import evaluation_trimap
 from sdnet_pl.errors import InputError
@@ -42,7 +43,6 @@ from sdnet_pl.explore import (
     squeeze_weights,
     table,
 )
-from sdnet_pl.explore.command import SIDE
 from sdnet_pl.explore.measures import full_size_maps
 from sdnet_pl.inference import load_weights
 from sdnet_pl.losses.functional import cosine_distillation_loss

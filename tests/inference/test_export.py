@@ -19,7 +19,7 @@ from torch import nn
 from sdnet_pl import __version__
 from sdnet_pl.cli import main
 from sdnet_pl.inference import onnx_file
-from sdnet_pl.inference.export import built_in, from_folder
+from sdnet_pl.inference.calibration import built_in, from_folder
 from sdnet_pl.inference.onnx_file import FusedPReLU
 from sdnet_pl.inference.weights import load_weights
 from sdnet_pl.nn import SDNet, create_model

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sdnet_pl.cli import main
+from sdnet_pl.cli import main, report
+from sdnet_pl.cli.reproduce import prepare_stand_ins
 from sdnet_pl.errors import InputError
 from sdnet_pl.launch import reproduce, standins
-from sdnet_pl.reporting import report
 from sdnet_pl.reporting.paper import read_paper
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -34,12 +34,12 @@ def test_stand_ins_that_were_stopped_are_completed(tmp_path: Path, monkeypatch: 
             standins.draw(tmp_path / "drawn")
     assert not (tmp_path / "drawn").exists()
     standins.draw(tmp_path / "drawn")
-    standins.prepare(tmp_path / "drawn", tmp_path / "prepared")
+    prepare_stand_ins(tmp_path / "drawn", tmp_path / "prepared")
     manifests = {path: path.stat().st_mtime_ns for path in tmp_path.glob("prepared/*/manifest.json")}
     assert len(manifests) == 3
     shutil.rmtree(tmp_path / "prepared/coco")
     standins.draw(tmp_path / "drawn")
-    standins.prepare(tmp_path / "drawn", tmp_path / "prepared")
+    prepare_stand_ins(tmp_path / "drawn", tmp_path / "prepared")
     after = {path: path.stat().st_mtime_ns for path in manifests}
     assert {path.parent.name for path in manifests if after[path] != manifests[path]} == {"coco"}
 

@@ -9,7 +9,7 @@ import yaml
 
 from sdnet_pl.cli import main
 from sdnet_pl.errors import InputError
-from sdnet_pl.launch import fits, sweep, sweep_command
+from sdnet_pl.launch import fits, sweep
 
 SWEEPS = sorted((Path(__file__).parents[2] / "experiments" / "sweeps").glob("*.yaml"))
 
@@ -136,7 +136,7 @@ def test_a_sweep_file_that_cannot_be_run_is_explained(tmp_path: Path, monkeypatc
     assert f"{file} is not YAML" in capsys.readouterr().err
     assert main(["sweep", str(file), "--trials", "0"]) == 2
     assert "--trials is 0" in capsys.readouterr().err
-    monkeypatch.setattr(sweep_command, "find_spec", lambda name: None)
+    monkeypatch.setattr("sdnet_pl.cli.sweep.find_spec", lambda name: None)
     assert main(["sweep", str(file)]) == 2
     assert "pip install 'sdnet_pl[sweep]'" in capsys.readouterr().err
 

@@ -18,9 +18,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from wandb.proto.wandb_internal_pb2 import ArtifactRecord, Record  # type: ignore[attr-defined]
 
 from sdnet_pl.cli import main
+from sdnet_pl.cli.lightning import _name_wandb_run
 from sdnet_pl.data import CutoutFolder
 from sdnet_pl.inference.weights import load_weights
-from sdnet_pl.lit.cli import _name_wandb_run
 from sdnet_pl.lit.loggers import RunLog, same_size
 from sdnet_pl.lit.model_card import _length, _source
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from sdnet_pl.cli import main
-from sdnet_pl.lit.cli import SDNetCLI
+from sdnet_pl.cli.lightning import SDNetCLI
 
 Fit = Callable[..., list[str]]
 

@@ -13,10 +13,10 @@ import yaml
 from jsonargparse import Namespace
 
 from sdnet_pl.cli import main
+from sdnet_pl.cli.lightning import SDNetCLI, _warn_of_an_idle_root
 from sdnet_pl.data import MattingDataModule
-from sdnet_pl.data.compose import find_benchmark
+from sdnet_pl.data.config import find_benchmark
 from sdnet_pl.data.image_io import write_png
-from sdnet_pl.lit.cli import SDNetCLI, _warn_of_an_idle_root
 from sdnet_pl.reporting.saved_config import read_config
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from sdnet_pl.nn import create_model
-from sdnet_pl.reporting.info import gmac
+from sdnet_pl.reporting.complexity import gmac
 
 
 class Mixed(nn.Module):

@@ -8,8 +8,6 @@ from sdnet_pl.errors import InputError, did_you_mean
 
 FOLDER = Path(str(files("sdnet_pl"))) / "weights"
 DEFAULT = "sdnet-fast"
-# Of the commands' option --weights
-HELP = f"the network: a name that ships (default: {DEFAULT}), a checkpoint of a run, or a file of `sdnet-pl export`"
 
 
 def pretrained_weights() -> list[str]:

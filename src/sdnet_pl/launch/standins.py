@@ -1,6 +1,5 @@
 """Stand-ins for the public data sets: drawn people in small, laid out as published, to try everything without them."""
 
-import argparse
 import json
 import shutil
 import sys
@@ -11,9 +10,7 @@ from PIL import Image as Pillow
 
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite_uint8
-from sdnet_pl.data.prepare import command
 from sdnet_pl.data.sources.base import Image
-from sdnet_pl.errors import InputError
 
 SIDE = 96
 PPM = 100  # `prepare` counts them
@@ -91,24 +88,3 @@ def _draw(root: Path) -> None:
     }
     (root / "coco/annotations").mkdir(exist_ok=True)
     (root / "coco/annotations/instances_train2017.json").write_text(json.dumps(about), encoding="utf-8")
-
-
-def prepare(source: Path, target: Path) -> None:
-    """Runs `sdnet-pl prepare` on every tree that is not done yet.
-
-    Args:
-        source: Of :func:`draw`.
-        target: Gets a folder a data set.
-
-    Raises:
-        InputError: One is refused, as after a change to the stand-ins.
-    """
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    for name in NAMES:
-        split = source / f"{name}.txt"
-        lists = ["--split", str(split)] if split.exists() else []
-        # The start of further processes takes longer than these few pictures.
-        arguments = [name, str(source / name), str(target / name), "--workers=1", *lists]
-        if command.run(parser.parse_args(arguments)) != 0:
-            raise InputError(f"{source / name} was not prepared, for what stands above; remove {source} and {target}.")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sdnet_pl.errors import InputError, did_you_mean
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.nn import PRESETS, create_model
-from sdnet_pl.reporting.info import measure
+from sdnet_pl.reporting.complexity import measure
 from sdnet_pl.reporting.paper import Paper, PaperTable, plain
 from sdnet_pl.reporting.runs import Result
 from sdnet_pl.reporting.tables import Row, to_markdown

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,20 +21,7 @@ from sdnet_pl.errors import InputError
 from sdnet_pl.metrics.collection import FULL_SCORES, image_scores
 from sdnet_pl.metrics.functional import alpha_histogram, constant_matte
 from sdnet_pl.metrics.quantisation import quantise
-
-
-class Files(NamedTuple):
-    """The files of one picture.
-
-    Attributes:
-        pred: The predicted alpha.
-        alpha: The true alpha.
-        trimap: The benchmark's trimap; none: the unknown region is that of the fixed evaluation trimap.
-    """
-
-    pred: Path
-    alpha: Path
-    trimap: Path | None
+from sdnet_pl.reporting.folder_files import Files
 
 
 class PictureScores(NamedTuple):

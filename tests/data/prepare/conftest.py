@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from sdnet_pl.cli import main
-from sdnet_pl.data.prepare import command
 from sdnet_pl.data.prepare.base import find_pairs
+from sdnet_pl.data.prepare.datasets import DATASETS
 
 MAX_SIDE = 48
 SHAPE = (64, 56)
@@ -178,10 +178,10 @@ def tree(source: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], set[s
     """Makes the miniature of a data set in ``source``, and says what is written of it beside the manifest."""
 
     def make(name: str) -> set[str]:
-        dataset = command.DATASETS[name]
+        dataset = DATASETS[name]
         if isinstance(dataset.find, partial) and dataset.find.func is find_pairs:
             parts = [part._replace(published=part.published and 2) for part in dataset.find.keywords["parts"]]
-            monkeypatch.setitem(command.DATASETS, name, replace(dataset, find=partial(find_pairs, parts=tuple(parts))))
+            monkeypatch.setitem(DATASETS, name, replace(dataset, find=partial(find_pairs, parts=tuple(parts))))
         return TREES[name](source, Drawer())
 
     return make

@@ -12,7 +12,7 @@ from PIL import Image, JpegImagePlugin
 from sdnet_pl.cli import main
 from sdnet_pl.data import BackgroundFolder, PairFolder
 from sdnet_pl.data.image_io import read_alpha, read_rgb, sha256
-from sdnet_pl.data.prepare.command import DATASETS
+from sdnet_pl.data.prepare.datasets import DATASETS
 
 MAX_SIDE = 48
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from sdnet_pl.data.prepare.command import DATASETS
+from sdnet_pl.data.prepare.datasets import DATASETS
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 import argparse
 from pathlib import Path
 
+from sdnet_pl.cli.options import add_output
 from sdnet_pl.errors import InputError
 
 TABLES = tuple(range(1, 7))
@@ -26,12 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take the scores on this benchmark (default: that of the table: composition-1k, distinction-646 or "
         "ppm-100)",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="DIR",
-        help="also write tableN.md and tableN.csv there, and for Table 4 figure1.png: parameters against error",
+    add_output(
+        parser,
+        "DIR",
+        "also write tableN.md and tableN.csv there, and for Table 4 figure1.png: parameters against error",
     )
 
 

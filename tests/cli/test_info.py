@@ -6,7 +6,7 @@ import torch
 from sdnet_pl.cli import main
 from sdnet_pl.inference.pretrained import locate
 from sdnet_pl.nn import create_model
-from sdnet_pl.reporting.info import gmac, measure
+from sdnet_pl.reporting.complexity import gmac, measure
 
 
 def test_a_preset_has_two_rows(capsys: pytest.CaptureFixture[str]):

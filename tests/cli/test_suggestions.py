@@ -23,6 +23,7 @@ from sdnet_pl.nn import create_model
         (["evaluate", "--pred", "a", "--alpa=b"], "--alpha"),
         (["report", "--tabel", "5"], "--table"),
         (["prepare", "p3m10", "a", "b"], "p3m10k"),
+        (["prepare", "p3m10k", "a", "b", "--max-sied", "3"], "--max-side"),
         (["export", "a.onnx", "--precision", "in8"], "int8"),
     ],
 )

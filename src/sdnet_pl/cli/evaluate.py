@@ -4,17 +4,16 @@
 import argparse
 import warnings
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdnet_pl.cli.options import add_no_check, add_output, add_workers
 from sdnet_pl.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
-    from sdnet_pl.reporting.folder_scores import Files
+    from sdnet_pl.reporting.folder_files import Files
 
 REGIONS = ("whole", "unknown")
-SHOWN = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,11 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what the alphas are, such as ppm-100 (default: as `compose` called them, or the name of their folder)",
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: half the cores, at most 8)")
-    parser.add_argument("--no-check", action="store_true", help="score alphas however odd their values are")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="also write metrics.csv, metrics.md and images.csv there"
-    )
+    add_workers(parser, "half the cores, at most 8")
+    add_no_check(parser, "score alphas however odd their values are")
+    add_output(parser, "DIR", "also write metrics.csv, metrics.md and images.csv there")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,16 +83,17 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--benchmark {args.benchmark!r} also names a file; give a name without slashes.")
     if args.pred.resolve() == args.alpha.resolve():
         raise InputError(f"{args.pred} is the folder of the true alphas itself; give the predictions to --pred.")
-    files = plan(args.pred, args.alpha, args.trimap)
 
     import yaml
 
     from sdnet_pl.data.benchmark_folder import find_benchmark_folder
     from sdnet_pl.data.files import write_text
     from sdnet_pl.data.parallel import default_workers
+    from sdnet_pl.reporting.folder_files import find_files
     from sdnet_pl.reporting.folder_scores import FolderScores, folder_hash
     from sdnet_pl.reporting.tables import CONSTANT, NETWORK, image_rows, score_rows, to_csv, to_markdown
 
+    files = find_files(args.pred, args.alpha, args.trimap)
     if method in (NETWORK, CONSTANT):
         raise InputError(f"{method!r} is what a run's own table calls its rows; give the method's name with --method.")
     regions = [args.region] if args.region else list(REGIONS) if args.trimap else ["whole"]
@@ -133,56 +131,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def plan(pred: Path, alpha: Path, trimap: Path | None) -> "dict[str, Files]":
-    """The files of each picture by its name, which is the path below the folder without suffix.
-
-    Args:
-        pred: the folder of predicted alphas.
-        alpha: the folder of true alphas.
-        trimap: the folder of trimaps, if there is one.
-
-    Raises:
-        InputError: a folder is missing or empty, or names, sizes or channels are wrong; all such pictures are counted.
-    """
-    from sdnet_pl.data.image_io import pictures_by_name, read_header, require_single_channel
-
-    preds, alphas = pictures_by_name(pred), pictures_by_name(alpha)
-    trimaps = None if trimap is None else pictures_by_name(trimap)
-    _require_same_names(pred, preds, alpha, alphas)
-    if trimap and trimaps:
-        _require_same_names(trimap, trimaps, alpha, alphas)
-
-    colored, unequal, first = [], [], None
-    for name, true in alphas.items():
-        own = (preds[name], true) if trimaps is None else (preds[name], true, trimaps[name])
-        headers = {}
-        for file in own:
-            with suppress(InputError):  # without a header it does not decode either, and is named with all that do not
-                headers[file] = read_header(file)
-        for file, header in headers.items():
-            try:
-                require_single_channel(file, header.mode, header.has_alpha)
-            except InputError as error:
-                first = first or error
-                colored.append(str(file))
-        unequal += [
-            f"{file} is {header.width}×{header.height} and its alpha {headers[true].width}×{headers[true].height}"
-            for file, header in headers.items()
-            if header[:2] != headers.get(true, header)[:2]
-        ]
-    if first:
-        raise InputError(f"{len(colored)} file(s) are no alphas or trimaps: {_some(colored)}. {first}")
-    if unequal:
-        raise InputError(
-            f"{len(unequal)} file(s) of {len(alphas)} pictures differ in size from their alpha: {_some(unequal)}; "
-            "scale them to it, trimaps by nearest neighbour."
-        )
-
-    from sdnet_pl.reporting.folder_scores import Files
-
-    return {name: Files(preds[name], true, trimaps[name] if trimaps else None) for name, true in alphas.items()}
-
-
 def _check(files: "Mapping[str, Files]", args: argparse.Namespace) -> None:
     """Names alphas that are odd, and refuses files that do not decode and folders most of whose alphas are odd."""
     from sdnet_pl.data.check import check_pictures
@@ -199,30 +147,12 @@ def _check(files: "Mapping[str, Files]", args: argparse.Namespace) -> None:
 def _require_upright(inverted: Collection[str], total: int) -> None:
     if not inverted:
         return
-    said = f"{len(inverted)} of {total} predictions are nearer to the true alphas when inverted ({_some(inverted)})"
+    from sdnet_pl.reporting.folder_files import some
+
+    said = f"{len(inverted)} of {total} predictions are nearer to the true alphas when inverted ({some(inverted)})"
     if 2 * len(inverted) > total:
         raise InputError(f"{said}; invert one or the other: 255 is the person. Or score them as they are: --no-check.")
     warnings.warn(f"{said}.", InputWarning, stacklevel=2)
-
-
-def _require_same_names(folder: Path, named: Mapping[str, Path], alpha: Path, alphas: Mapping[str, Path]) -> None:
-    missing = [name for name in alphas if name not in named]
-    surplus = [name for name in named if name not in alphas]
-    if missing or surplus:
-        parts = []
-        if missing:
-            parts.append(f"{len(missing)} of {len(alphas)} alphas have no partner in {folder} ({_some(missing)})")
-        if surplus:
-            parts.append(f"{len(surplus)} of {len(named)} pictures in {folder} have no alpha ({_some(surplus)})")
-        raise InputError(
-            f"{folder} and {alpha} do not hold the same names: {' and '.join(parts)}; names are the paths below the "
-            "folders, without suffix: rename the files, or leave out what is not scored."
-        )
-
-
-def _some(texts: Collection[str]) -> str:
-    more = f", and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-    return ", ".join(list(texts)[:SHOWN]) + more
 
 
 def _explain(found: str, count: int, trimaps: str | None, composed: Path | None, same: bool) -> str:

@@ -7,22 +7,16 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
 
+from sdnet_pl.cli.options import add_overwrite, add_weights
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.pretrained import DEFAULT, HELP, locate
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from sdnet_pl.inference.pretrained import locate
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 WEIGHTS_SUFFIX = ".safetensors"
 PRECISIONS = ("fp32", "fp16-weights", "fp16", "int8")
 # Where int8 is faster than fp32 on a CPU, as measured with ONNX Runtime; sdnet-tiny's few channels do not pay for it.
 INT8_PRESETS = ("sdnet", "sdnet-fast")
-# Enough for the ranges of activations to settle, and a matter of seconds.
-PICTURES = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the file to write: MODEL.onnx, or MODEL.safetensors for weights that this package reads (fp16)",
     )
-    parser.add_argument("--weights", default=DEFAULT, metavar="WEIGHTS", help=HELP)
+    add_weights(parser)
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
@@ -45,12 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FOLDER",
         help="photos that show the int8 file its ranges, and on which the error is measured (default: built-in "
-        f"portraits); {PICTURES} spread over the folder are taken",
+        "portraits); 16 spread over the folder are taken",
     )
     parser.add_argument(
         "--licence", metavar="TEXT", help="licence of the weights, to be kept in the file; it follows the training data"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists already")
+    add_overwrite(parser, "replace a file that exists already")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.output}: {trained.preset}, {args.output.stat().st_size / 1e6:.2f} MB")
         return 0
 
+    from sdnet_pl.inference.calibration import built_in, from_folder
     from sdnet_pl.inference.onnx_file import write_onnx
 
     precision, size = args.precision or "fp32", trained.training_size
@@ -109,56 +104,6 @@ def run(args: argparse.Namespace) -> int:
         f"{difference.largest:.1e}"
     )
     return 0
-
-
-def from_folder(folder: Path, size: int) -> "list[NDArray[np.float32]]":
-    """Photos spread evenly over a folder, as :class:`MattePredictor` shows them to a network.
-
-    Args:
-        folder: searched with its sub-folders.
-        size: the longer side in pixels down to which photos are scaled.
-
-    Returns:
-        At most 16 of float32 ``[1, 3, H, W]`` in [0, 1], RGB.
-
-    Raises:
-        InputError: the folder is missing or empty, or a photo does not decode.
-    """
-    from sdnet_pl.data.image_io import list_pictures, read_rgb
-    from sdnet_pl.inference.predictor import scale_down, to_input
-
-    files = list_pictures(folder)
-    files = [files[i * len(files) // PICTURES] for i in range(PICTURES)] if len(files) > PICTURES else files
-    return [to_input(scale_down(read_rgb(file), size)[0]) for file in files]
-
-
-def built_in(size: int, trimap: bool) -> "list[NDArray[np.float32]]":
-    """Drawn portraits over drawn backgrounds, the same at every call.
-
-    Args:
-        size: height and width in pixels.
-        trimap: adds the trimap as fourth channel.
-
-    Returns:
-        16 of float32 ``[1, 3 or 4, size, size]`` in [0, 1].
-    """
-    import numpy as np
-
-    from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
-    from sdnet_pl.data.composition import composite_uint8
-    from sdnet_pl.data.trimap import evaluation_trimap
-    from sdnet_pl.inference.predictor import to_input
-
-    people, places = ProceduralPortraits(PICTURES, size), ProceduralBackgrounds(PICTURES, size)
-    pictures = []
-    for i in range(PICTURES):
-        person = people.load(i)
-        picture = to_input(composite_uint8(person, places.load(i)))
-        if trimap:
-            known = np.rint(evaluation_trimap(person.alpha) / np.float32(127.5)) / np.float32(2)
-            picture = np.concatenate([picture, known[None, None]], axis=1)
-        pictures.append(picture)
-    return pictures
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdnet_pl.cli.options import add_device, add_output, add_overwrite, add_size, add_weights
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.jobs import STREAM, Job, leave_out_done, plan, unwritable
-from sdnet_pl.inference.pretrained import DEFAULT, HELP, locate
+from sdnet_pl.inference.pretrained import DEFAULT, locate
 
 if TYPE_CHECKING:
     from sdnet_pl.inference.batch import Done
@@ -24,33 +25,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PHOTO_OR_FOLDER",
         help="photos, or folders whose photos are all taken; sub-folders are kept below DIR; - is standard input",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
+    add_output(
+        parser,
+        "DIR",
+        "where to write one RGBA PNG for each photo; for a single photo also FILE.png, or - for standard output",
         required=True,
-        metavar="DIR",
-        help="where to write one RGBA PNG for each photo; for a single photo also FILE.png, or - for standard output",
     )
-    parser.add_argument("--weights", default=DEFAULT, metavar="WEIGHTS", help=HELP)
-    parser.add_argument(
-        "--size",
-        type=int,
-        metavar="N",
-        help="longer side in pixels at which the network sees a photo (default: the size that its weights record)",
-    )
-    parser.add_argument(
-        "--device", metavar="D", help="cpu, cuda, cuda:1, mps, ... (default: the GPU where there is one)"
-    )
+    add_weights(parser)
+    add_size(parser)
+    add_device(parser)
     parser.add_argument(
         "--backend",
         metavar="B",
         help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
     )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="make all cut-outs anew; without it, those that an earlier call made of the same photos are kept",
+    add_overwrite(
+        parser, "make all cut-outs anew; without it, those that an earlier call made of the same photos are kept"
     )
 
 

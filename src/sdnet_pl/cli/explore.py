@@ -5,8 +5,9 @@ import argparse
 import warnings
 from pathlib import Path
 
+from sdnet_pl.cli.options import add_output, add_overwrite, add_size, add_weights
 from sdnet_pl.errors import InputError, InputWarning
-from sdnet_pl.inference.pretrained import DEFAULT, HELP, locate
+from sdnet_pl.inference.pretrained import DEFAULT, locate
 
 SIDE = 3.4  # inches of each map
 
@@ -14,13 +15,11 @@ SIDE = 3.4  # inches of each map
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("picture", type=Path, metavar="PICTURE", help="a photo")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
+    add_output(
+        parser,
+        "FILE.png",
+        "where to write the panel: input, alpha, side outputs, and the cut-out over grey and over a checkerboard",
         required=True,
-        metavar="FILE.png",
-        help="where to write the panel: input, alpha, side outputs, and the cut-out over grey and over a checkerboard",
     )
     parser.add_argument(
         "--alpha", type=Path, metavar="FILE", help="its true alpha, a picture of one channel: adds it and the error"
@@ -32,14 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for a network with a trimap: width in pixels, at --size, of the brush that makes the trimap of the "
         "alpha (default: 25, as benchmarks do)",
     )
-    parser.add_argument("--weights", default=DEFAULT, metavar="WEIGHTS", help=HELP)
-    parser.add_argument(
-        "--size",
-        type=int,
-        metavar="N",
-        help="longer side in pixels at which the network sees the photo (default: the size that its weights record)",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace a panel that exists already")
+    add_weights(parser)
+    add_size(parser)
+    add_overwrite(parser, "replace a panel that exists already")
 
 
 def run(args: argparse.Namespace) -> int:

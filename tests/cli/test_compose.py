@@ -14,7 +14,7 @@ from PIL import Image
 
 from sdnet_pl.cli import main
 from sdnet_pl.data import BackgroundFolder, CompositeBenchmark, CutoutFolder, benchmark_folder
-from sdnet_pl.data.compose import find_benchmark
+from sdnet_pl.data.config import find_benchmark
 from sdnet_pl.data.image_io import read_rgb, write_png
 from sdnet_pl.inference import load_weights
 from sdnet_pl.metrics import METRIC_LABELS

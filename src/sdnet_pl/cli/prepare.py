@@ -12,25 +12,14 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from sdnet_pl.data.prepare import backgrounds, foregrounds, photos
-from sdnet_pl.data.prepare.base import Dataset, Found, Unit, read_names
+from sdnet_pl.cli.options import add_no_check, add_workers
+from sdnet_pl.data.prepare.base import Found, Unit, read_names
+from sdnet_pl.data.prepare.datasets import DATASETS
 from sdnet_pl.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from sdnet_pl.data.prepare.manifest import Journal
     from sdnet_pl.data.prepare.samples import Record
-
-DATASETS: dict[str, Dataset] = {
-    "adobe": foregrounds.ADOBE,
-    "distinction646": foregrounds.DISTINCTION646,
-    "p3m10k": photos.P3M10K,
-    "ppm100": photos.PPM100,
-    "aim500": photos.AIM500,
-    "coco": backgrounds.COCO,
-    "voc": backgrounds.VOC,
-    "pairs": foregrounds.PAIRS,
-    "cutouts": foregrounds.CUTOUTS,
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     lines = [f"  {name:15}{dataset.expects}; writes {dataset.writes}" for name, dataset in DATASETS.items()]
     parser.epilog = "\n".join(["NAME, what SRC has to hold, and what is written:", *lines])
-    parser.add_argument("name", nargs="?", choices=DATASETS, metavar="NAME", help="the data set; see below")
+    parser.add_argument("name", nargs="?", choices=tuple(DATASETS), metavar="NAME", help="the data set; see below")
     parser.add_argument(
         "source",
         nargs="?",
@@ -70,11 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="longer side of training pictures and backgrounds in pixels; smaller ones stay as they are (default: "
         "%(default)s)",
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+    add_workers(parser, "one for each core")
     parser.add_argument(
         "--skip-bad", action="store_true", help="complete the data set without the pictures that cannot be used"
     )
-    parser.add_argument("--no-check", action="store_true", help="prepare alphas however odd their values are")
+    add_no_check(parser, "prepare alphas however odd their values are")
     parser.add_argument(
         "--shards",
         action="store_true",

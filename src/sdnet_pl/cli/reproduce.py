@@ -5,6 +5,9 @@ import argparse
 import os
 from pathlib import Path
 
+from sdnet_pl.cli import prepare
+from sdnet_pl.errors import InputError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
@@ -55,9 +58,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a training failed, or as `sdnet-pl report`.
     """
+    from sdnet_pl.cli import report
     from sdnet_pl.data.files import read_text
     from sdnet_pl.launch import reproduce, standins
-    from sdnet_pl.reporting import report
 
     if args.page:
         read_text(args.page)  # a page that is missing is known before days of training
@@ -67,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         data = root / "data"
         configs.insert(0, reproduce.experiments() / "base/mini.yaml")
         standins.draw(root / "standins")
-        standins.prepare(root / "standins", data)
+        prepare_stand_ins(root / "standins", data)
     reproduce.train(reproduce.rows_of(args.table), args.seeds, runs, data, configs)
     for table in args.table:
         found = [runs] if runs.exists() else []
@@ -75,3 +78,26 @@ def run(args: argparse.Namespace) -> int:
     if args.page:
         reproduce.write_page(args.page, root, args.table)
     return 0
+
+
+def prepare_stand_ins(source: Path, target: Path) -> None:
+    """Run `sdnet-pl prepare` on every tree of stand-ins that is not done yet.
+
+    Args:
+        source: as of :func:`sdnet_pl.launch.standins.draw`.
+        target: gets a folder a data set.
+
+    Raises:
+        InputError: one is refused, as after a change to the stand-ins.
+    """
+    from sdnet_pl.launch import standins
+
+    parser = argparse.ArgumentParser()
+    prepare.add_arguments(parser)
+    for name in standins.NAMES:
+        split = source / f"{name}.txt"
+        lists = ["--split", str(split)] if split.exists() else []
+        # The start of further processes takes longer than these few pictures.
+        arguments = [name, str(source / name), str(target / name), "--workers=1", *lists]
+        if prepare.run(parser.parse_args(arguments)) != 0:
+            raise InputError(f"{source / name} was not prepared, for what stands above; remove {source} and {target}.")

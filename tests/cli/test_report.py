@@ -407,7 +407,7 @@ def test_a_name_that_could_be_several_rows_is_not_guessed(make: Make, tmp_path: 
 
 
 def test_table_4_and_its_figure(make: Make, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("sdnet_pl.reporting.info.gmac", lambda model, channels: 1.5)  # takes seconds, tested elsewhere
+    monkeypatch.setattr("sdnet_pl.reporting.complexity.gmac", lambda model, channels: 1.5)  # slow, and tested elsewhere
     for seed, mad in enumerate((0.010, 0.012)):
         make(f"best{seed}", mad, seed=seed)
     make("trimap", trimap=True)

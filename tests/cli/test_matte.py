@@ -419,7 +419,7 @@ def test_a_network_that_needs_a_trimap_is_refused(tmp_path, photos, weights, loa
 
 def test_the_command_is_described_without_loading_anything_heavy():
     code = (
-        "import argparse, sys; from sdnet_pl.inference import matte; matte.add_arguments(argparse.ArgumentParser());"
+        "import argparse, sys; from sdnet_pl.cli import matte; matte.add_arguments(argparse.ArgumentParser());"
         "print(sorted({'torch', 'cv2', 'numpy', 'PIL', 'lightning'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""The command line: ``sdnet-pl COMMAND``. Heavy packages are imported by the command that needs them."""
+"""``sdnet-pl COMMAND``: the table of commands, and what all of them share when something goes wrong."""
 
 import argparse
 import io
@@ -8,36 +8,33 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sdnet_pl.data import compose
+import sdnet_pl
 from sdnet_pl.data.files import name_full_disk
-from sdnet_pl.data.prepare import command as prepare
 from sdnet_pl.errors import InputError, InputWarning, mistyped
-from sdnet_pl.explore import command as explore
-from sdnet_pl.inference import export, matte
-from sdnet_pl.launch import reproduce_command, sweep_command
-from sdnet_pl.reporting import evaluate, info, report
 
+# Those of lightning.py
 LIGHTNING_COMMANDS = {
     "fit": "train a network, then score its best checkpoint",
     "validate": "score a checkpoint on the validation benchmarks",
     "test": "score a checkpoint on the test benchmarks, with every metric, and write the table",
     "predict": "write the alpha of every photo of a folder",
 }
+# Each is the module of its name, which has add_arguments and run; only that of the command given is imported.
 OTHER_COMMANDS = {
-    "matte": (matte, "cut the people out of photos, as straight-alpha PNG"),
-    "export": (export, "write a trained network as an ONNX file, checked against PyTorch"),
-    "explore": (explore, "show what a network makes of a photo, side outputs and all, in one picture"),
-    "prepare": (prepare, "turn a public data set as downloaded into one that trains and scores fast"),
-    "compose": (compose, "write a benchmark's composites, alphas and trimaps, to run another method on"),
-    "evaluate": (evaluate, "score the alphas of any method, saved as pictures"),
-    "info": (info, "list the networks with their parameters, sizes and work (Table 4)"),
-    "report": (report, "print a table of the paper with the scores of runs beside it"),
-    "reproduce": (reproduce_command, "train and score whole tables of the paper, and print them"),
-    "sweep": (sweep_command, "run a W&B sweep file without W&B, one fit after the other"),
+    "matte": "cut the people out of photos, as straight-alpha PNG",
+    "export": "write a trained network as an ONNX file, checked against PyTorch",
+    "explore": "show what a network makes of a photo, side outputs and all, in one picture",
+    "prepare": "turn a public data set as downloaded into one that trains and scores fast",
+    "compose": "write a benchmark's composites, alphas and trimaps, to run another method on",
+    "evaluate": "score the alphas of any method, saved as pictures",
+    "info": "list the networks with their parameters, sizes and work (Table 4)",
+    "report": "print a table of the paper with the scores of runs beside it",
+    "reproduce": "train and score whole tables of the paper, and print them",
+    "sweep": "run a W&B sweep file without W&B, one fit after the other",
 }
 
 
@@ -53,19 +50,25 @@ class Parser(argparse.ArgumentParser):
         super().error(f"{message}{mistyped(message, given, Parser.arguments)}")
 
 
-def _parser() -> Parser:
+def _parser(arguments: Sequence[str]) -> Parser:
     parser = Parser(
         prog="sdnet-pl",
         description="SDNet: portrait matting with 2 M parameters, trained by self-distillation.",
         epilog="`sdnet-pl COMMAND --help` lists a command's options.",
     )
-    parser.add_argument("--version", action="version", version=f"sdnet-pl {version('sdnet_pl')}")
+    parser.add_argument("--version", action="version", version=f"sdnet-pl {sdnet_pl.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in LIGHTNING_COMMANDS.items():
         commands.add_parser(name, help=text, add_help=False)
-    for name, (module, text) in OTHER_COMMANDS.items():
-        module.add_arguments(commands.add_parser(name, help=text, description=text[0].upper() + text[1:]))
+    for name, text in OTHER_COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:])
+        if name in arguments:
+            _module(name).add_arguments(command)
     return parser
+
+
+def _module(command: str) -> Any:
+    return import_module(f"sdnet_pl.cli.{command}")
 
 
 def _show_any_text() -> None:
@@ -100,12 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show_any_text()
     try:
         if arguments and arguments[0] in LIGHTNING_COMMANDS:
-            from sdnet_pl.lit import cli
-
-            return cli.run(arguments)
+            return int(_module("lightning").run(arguments))
         Parser.arguments = arguments
-        args = _parser().parse_args(arguments)
-        return OTHER_COMMANDS[args.command][0].run(args)
+        args = _parser(arguments).parse_args(arguments)
+        return int(_module(args.command).run(args))
     except InputError as error:
         # From a loader process the message arrives with that process's traceback before it.
         message = str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].strip()

@@ -1,43 +1,17 @@
-"""The command ``sdnet-pl info``: Table 4 of the paper for the presets, measured on the networks themselves."""
+"""Parameters, sizes of files and work of a network, measured on itself (Table 4 of the paper)."""
 
-# Nothing heavy is imported here, so that the help answers at once.
-import argparse
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import nn
+import torch
+from torch import nn
+
+from sdnet_pl.inference.weights import Trained, write_weights
+from sdnet_pl.nn import create_model
+from sdnet_pl.reporting.work import CountProducts
 
 SIDE = 512
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
-    parser.add_argument(
-        "presets", nargs="*", metavar="PRESET", help="networks such as sdnet-fast (default: all), of untrained weights"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Print a markdown table: each preset without and with the trimap as fourth channel.
-
-    Args:
-        args: as declared by :func:`add_arguments`.
-
-    Returns:
-        The exit status, 0.
-
-    Raises:
-        InputError: there is no such preset.
-    """
-    from sdnet_pl.nn import PRESETS
-    from sdnet_pl.reporting.tables import to_markdown
-
-    presets = args.presets or list(PRESETS)
-    print(to_markdown([measure(preset, trimap) for preset in presets for trimap in (False, True)]), end="")
-    return 0
 
 
 def measure(preset: str, trimap: bool = False) -> dict[str, str | float]:
@@ -53,11 +27,6 @@ def measure(preset: str, trimap: bool = False) -> dict[str, str | float]:
     Raises:
         InputError: there is no such preset.
     """
-    import torch
-
-    from sdnet_pl.inference.weights import Trained, write_weights
-    from sdnet_pl.nn import create_model
-
     model = create_model(preset, trimap=trimap).eval()
     state = BytesIO()
     torch.save(model.state_dict(), state)
@@ -75,7 +44,7 @@ def measure(preset: str, trimap: bool = False) -> dict[str, str | float]:
     }
 
 
-def gmac(model: "nn.Module", channels: int = 3) -> float:
+def gmac(model: nn.Module, channels: int = 3) -> float:
     """Multiply–accumulate operations in billions of one 512×512 picture: those of convolutions and matrix products.
 
     They are counted on the meta device, where nothing is computed.
@@ -84,10 +53,6 @@ def gmac(model: "nn.Module", channels: int = 3) -> float:
         model: a network that takes ``[1, channels, H, W]``; it stays as it is.
         channels: of its input.
     """
-    import torch
-
-    from sdnet_pl.reporting.work import CountProducts
-
     shapes = {name: x.detach().to("meta") for name, x in (*model.named_parameters(), *model.named_buffers())}
     picture = torch.empty(1, channels, SIDE, SIDE, device="meta")
     with CountProducts() as counted, torch.inference_mode():

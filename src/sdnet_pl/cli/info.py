@@ -1,0 +1,32 @@
+"""The command ``sdnet-pl info``: Table 4 of the paper for the presets, measured on the networks themselves."""
+
+# Nothing heavy is imported here, so that the help answers at once.
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument(
+        "presets", nargs="*", metavar="PRESET", help="networks such as sdnet-fast (default: all), of untrained weights"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a markdown table: each preset without and with the trimap as fourth channel.
+
+    Args:
+        args: as declared by :func:`add_arguments`.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    from sdnet_pl.nn import PRESETS
+    from sdnet_pl.reporting.complexity import measure
+    from sdnet_pl.reporting.tables import to_markdown
+
+    presets = args.presets or list(PRESETS)
+    print(to_markdown([measure(preset, trimap) for preset in presets for trimap in (False, True)]), end="")
+    return 0

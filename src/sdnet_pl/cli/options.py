@@ -1,0 +1,59 @@
+"""The options that several commands have."""
+
+import argparse
+from pathlib import Path
+
+from sdnet_pl.inference.pretrained import DEFAULT
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--weights``: a name or a file, as :func:`sdnet_pl.inference.load_weights` takes it."""
+    parser.add_argument(
+        "--weights",
+        default=DEFAULT,
+        metavar="WEIGHTS",
+        help=f"the network: a name that ships (default: {DEFAULT}), a checkpoint of a run, or a file of `sdnet-pl "
+        "export`",
+    )
+
+
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--size`` in pixels, by default none: the size that the weights record."""
+    parser.add_argument(
+        "--size",
+        type=int,
+        metavar="N",
+        help="longer side in pixels at which the network sees a photo (default: the size that its weights record)",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--device``, by default none: the GPU where there is one."""
+    parser.add_argument(
+        "--device", metavar="D", help="cpu, cuda, cuda:1, mps, ... (default: the GPU where there is one)"
+    )
+
+
+def add_output(parser: argparse.ArgumentParser, metavar: str, text: str, required: bool = False) -> None:
+    """Declare ``-o`` and ``--output``, a path."""
+    parser.add_argument("-o", "--output", type=Path, required=required, metavar=metavar, help=text)
+
+
+def add_overwrite(parser: argparse.ArgumentParser, text: str) -> None:
+    """Declare ``--overwrite``: without it, nothing that exists is replaced."""
+    parser.add_argument("--overwrite", action="store_true", help=text)
+
+
+def add_workers(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare ``--workers``, by default none.
+
+    Args:
+        parser: of the command.
+        default: what the command takes then.
+    """
+    parser.add_argument("--workers", type=int, metavar="N", help=f"processes (default: {default})")
+
+
+def add_no_check(parser: argparse.ArgumentParser, text: str) -> None:
+    """Declare ``--no-check``: odd alphas are taken as they are."""
+    parser.add_argument("--no-check", action="store_true", help=text)
