@@ -20,6 +20,7 @@ USES = {
     'sdnet_pl.create_model("sdnet-fast", pretrained=True)': "sdnet_pl.nn.sdnet.SDNet",
     "sdnet_pl.SDNet()(torch.rand(1, 3, 64, 64))": "torch._tensor.Tensor",
     "sdnet_pl.load_weights()[1]": "int",
+    'sdnet_pl.remove(b"")': "bytes",
     "sdnet_pl.MattePredictor(sdnet_pl.load_pretrained()).size": "int",
     'sdnet_pl.SAD("unknown")': "sdnet_pl.metrics.matting.SAD",
     "sdnet_pl.MattingDataModule().batch_size": "int",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sdnet_pl.inference import MattePredictor as MattePredictor
     from sdnet_pl.inference import load_pretrained as load_pretrained
     from sdnet_pl.inference import load_weights as load_weights
+    from sdnet_pl.inference import new_session as new_session
+    from sdnet_pl.inference import remove as remove
     from sdnet_pl.inference.weights import create_model as create_model
     from sdnet_pl.lit import SDNetModule as SDNetModule
     from sdnet_pl.losses import MattingObjective as MattingObjective

@@ -7,6 +7,8 @@ from sdnet_pl.lazy import lazy
 # Resolved on first use: the command line's help must not pay for importing torch.
 if TYPE_CHECKING:
     from sdnet_pl.inference.predictor import MattePredictor as MattePredictor
+    from sdnet_pl.inference.removal import new_session as new_session
+    from sdnet_pl.inference.removal import remove as remove
     from sdnet_pl.inference.weights import load_pretrained as load_pretrained
     from sdnet_pl.inference.weights import load_weights as load_weights
 else:
