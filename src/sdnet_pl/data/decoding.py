@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from itertools import count
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
 
 from sdnet_pl.data.colors import file_profile, pixels_to_srgb, to_srgb
+from sdnet_pl.data.damage import damage, lost_block
 from sdnet_pl.data.formats import DEPTH_REMEDY, MAX_MEGAPIXELS, reason_by_content, register_plugins
 from sdnet_pl.errors import InputError
 
@@ -64,19 +66,18 @@ def _readable(path: str | Path | PackedPicture) -> Iterator[None]:
         unknown = isinstance(error, Image.UnidentifiedImageError)
         if unknown and (reason := _reason(path)):
             raise InputError(f"{path} {reason}") from None
-        why = "not a picture of a known format" if unknown else error
-        raise InputError(
-            f"{path} cannot be read as a picture ({why}); restore it from its source, or remove it."
-        ) from error
+        raise _unreadable(path, "not a picture of a known format" if unknown else error) from error
 
 
 def _reason(path: str | Path | PackedPicture, opened: str | None = None) -> str | None:
-    with suppress(OSError):
-        if isinstance(path, PackedPicture):
-            return reason_by_content(path, path.name, opened)
-        with open(path, "rb") as file:
-            return reason_by_content(file, str(path), opened)
+    with suppress(OSError), _bytes(path) as file:
+        return reason_by_content(file, str(path), opened)
     return None
+
+
+def _bytes(path: str | Path | PackedPicture) -> IO[bytes]:
+    """A stream of its own, so that a decoder finds its place again."""
+    return BytesIO(path.getvalue()) if isinstance(path, PackedPicture) else open(path, "rb")
 
 
 @contextmanager
@@ -114,7 +115,11 @@ def _seek_full_size(tiff: ImageFile.ImageFile) -> None:
 
 
 def decode_rgb(file: ImageFile.ImageFile, path: str | Path | PackedPicture) -> NDArray[np.uint8]:
-    """An opened picture as uint8 ``[H, W, 3]``, upright and in sRGB, transparent parts over white."""
+    """An opened picture as uint8 ``[H, W, 3]``, upright and in sRGB, transparent parts over white.
+
+    Raises:
+        InputError: As of :func:`decode`.
+    """
     pixels = _plain_jpeg(file, path)
     if pixels is not None:
         return pixels
@@ -128,14 +133,14 @@ def decode_rgb(file: ImageFile.ImageFile, path: str | Path | PackedPicture) -> N
 def _plain_jpeg(picture: ImageFile.ImageFile, path: str | Path | PackedPicture) -> NDArray[np.uint8] | None:
     """The pixels of an upright RGB JPEG by OpenCV: those of Pillow, which copies them three times more.
 
-    None for any other file, and for one that ends early: Pillow says so. Other damage gives Pillow's pixels too, beside
-    a line of libjpeg's on stderr.
+    None for any other file, and for one that ends early or lacks a block, which is refused later. Other damage gives
+    Pillow's pixels too, beside a line of libjpeg's on stderr.
     """
     if picture.format != "JPEG" or picture.mode != "RGB" or orientation(picture) != 1:
         return None
     data = np.frombuffer(path.getvalue(), np.uint8) if isinstance(path, PackedPicture) else np.fromfile(path, np.uint8)
     # OpenCV would fill up a truncated file with grey; a whole one ends in this marker.
-    if data[-2:].tobytes() != b"\xff\xd9":
+    if data[-2:].tobytes() != b"\xff\xd9" or lost_block(data):
         return None
     decoded = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if decoded is None:
@@ -151,7 +156,14 @@ def as_mode(picture: Image.Image, mode: str) -> Image.Image:
 
 
 def decode(file: ImageFile.ImageFile, path: str | Path | PackedPicture, colors: bool = True) -> Image.Image:
-    """The first frame, upright, at most 8 bits a channel, ``colors`` in sRGB; without, values are what they are."""
+    """The first frame, upright, at most 8 bits a channel, ``colors`` in sRGB; without, values are what they are.
+
+    Raises:
+        InputError: It is damaged where its decoder may not see it, or holds values of 32 bits.
+    """
+    with _bytes(path) as stream:
+        if why := damage(stream, file.format):
+            raise _unreadable(path, f"it is damaged: {why}")
     profile = file_profile(file) if colors else None
     _scale_transparent_color(file)
     file.load()
@@ -220,6 +232,10 @@ def has_metadata_behind_pixels(png: str | Path) -> bool:
 def has_alpha(picture: Image.Image) -> bool:
     """Whether a picture has an alpha channel or a transparent colour."""
     return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
+
+
+def _unreadable(path: str | Path | PackedPicture, why: object) -> InputError:
+    return InputError(f"{path} cannot be read as a picture ({why}); restore it from its source, or remove it.")
 
 
 def _too_large(path: str | Path | PackedPicture) -> InputError:
