@@ -12,7 +12,7 @@ from typing import IO
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from sdnet_pl.data.colors import file_profile, pixels_to_srgb, to_srgb
 from sdnet_pl.data.damage import damage, lost_block
@@ -22,6 +22,10 @@ from sdnet_pl.errors import InputError
 # One limit, checked here: Pillow would warn above a third of it, and refuse above two thirds.
 Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 10**6
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# Without libtiff Pillow misreads 16 bits in planes, and does not invert grey that is stored as a plane.
+TiffImagePlugin.READ_LIBTIFF = True
+# Pillow knows grey of 16 bits whose 0 is white in little-endian files only. It inverts neither: _with_black_0 does.
+TiffImagePlugin.OPEN_INFO[b"MM", 0, (1,), 1, (16,), ()] = ("I;16B", "I;16B")
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -168,7 +172,7 @@ def decode(file: ImageFile.ImageFile, path: str | Path | PackedPicture, colors: 
     _scale_transparent_color(file)
     file.load()
     method = _UPRIGHT.get(orientation(file))
-    picture: Image.Image = file
+    picture = _with_black_0(file)
     if profile is None or picture.mode == "I" or has_alpha(picture):
         picture = _to_8_bit(picture, path)
     if profile is not None:
@@ -193,13 +197,24 @@ def _scale_transparent_color(picture: ImageFile.ImageFile) -> None:
         picture.info["transparency"] = tuple(value >> 8 for value in key)
 
 
+def _with_black_0(picture: ImageFile.ImageFile) -> Image.Image:
+    """Grey of 16 bits as it is or, of a TIFF whose 0 is white, inverted; Pillow inverts that of 8 bits alone."""
+    if not picture.mode.startswith("I;16") or _tiff_tag(picture, ExifTags.Base.PhotometricInterpretation) != 0:
+        return picture
+    return Image.fromarray(65535 - np.asarray(picture).astype(np.uint16))
+
+
+def _tiff_tag(picture: Image.Image, tag: int) -> object:
+    return getattr(picture, "tag_v2", {}).get(tag)
+
+
 def _to_8_bit(picture: Image.Image, path: str | Path | PackedPicture) -> Image.Image:
     """Grey of 16 bit to 8 bit, which Pillow's own conversion would clip; Pillow has scaled RGB of 16 bit itself."""
     if not picture.mode.startswith(("I", "F")):
         return picture
     values = np.asarray(picture)
     # Of 32 bits, what goes beyond 8 is taken for 16; what does not might be either.
-    narrow = getattr(picture, "tag_v2", {}).get(ExifTags.Base.BitsPerSample) == (32,) and 0 < values.max() <= 255
+    narrow = _tiff_tag(picture, ExifTags.Base.BitsPerSample) == (32,) and 0 < values.max() <= 255
     if picture.mode == "F" or narrow or values.min() < 0 or values.max() > 65535:
         raise unknown_white(path)
     grey = Image.fromarray(((values.astype(np.int32) + 128) // 257).astype(np.uint8))
