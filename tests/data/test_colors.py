@@ -234,6 +234,21 @@ def test_a_grey_with_alpha_is_converted(tmp_path):
     assert (alpha == 200).all()
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_profile_of_greys_is_applied_where_a_decoder_gives_them_as_rgb(tmp_path, pixels, suffix):
+    linear = with_tags(b"GRAY", {b"wtpt": b"XYZ " + bytes(4) + DISPLAY_P3[68:80], b"kTRC": parametric(0, 1.0)})
+    grey = np.dstack([pixels[..., :1]] * 3)
+    path = tmp_path / f"grey{suffix}"
+    for form in (grey, np.dstack([grey, np.full_like(grey[..., :1], 255)])):
+        if form.shape[2] == 3 or suffix not in (".jpg", ".mpo"):
+            Image.fromarray(form).save(path, icc_profile=linear, **FORMATS[suffix])
+            true = 255 * srgb_of_light(grey / 255)
+            assert np.abs(read_rgb(path) - true)[grey > 40].max() < (0.75 if suffix in (".png", ".tif") else 6)
+    Image.fromarray(pixels).save(path, icc_profile=linear, **FORMATS[suffix])
+    with pytest.warns(InputWarning, match="it is a grey profile of a picture in RGB"):
+        assert np.abs(read_rgb(path).astype(int) - pixels).mean() < 1
+
+
 def press_profile():
     """A press of CMYK as a table of its sixteen overprints, in Lab, with paper that is no white (ICC.1:2022, 10.10)."""
     ink = np.array([(55, -37, -50), (48, 74, -3), (89, -5, 93), (16, 0, 0)])

@@ -86,8 +86,8 @@ def to_srgb(picture: Image.Image, profile: bytes, name: object) -> Image.Image:
         if picture.mode in ("1", *_GREYS) and space in ("GRAY", "RGB"):
             grey = np.asarray(picture if picture.mode in _GREYS else picture.convert("L"))
             return Image.fromarray(_grey_table(profile, space, 256 if grey.dtype == np.uint8 else 65536)[grey])
-        if space == "RGB" and picture.mode not in ("CMYK", "LAB"):
-            return Image.fromarray(_rgb_to_srgb(np.array(picture.convert("RGB")), profile))
+        if space in ("RGB", "GRAY") and picture.mode not in ("CMYK", "LAB"):
+            return Image.fromarray(_converted(np.array(picture.convert("RGB")), profile, space))
         if space == picture.mode == "CMYK":
             return _applied(_transform(profile, "CMYK"), picture)
         raise ValueError(f"it is {_SPACES.get(space, 'another')} profile of a picture in {picture.mode}")
@@ -99,12 +99,20 @@ def to_srgb(picture: Image.Image, profile: bytes, name: object) -> Image.Image:
 def pixels_to_srgb(pixels: NDArray[np.uint8], profile: bytes, name: object) -> NDArray[np.uint8]:
     """As :func:`to_srgb`, for uint8 ``[H, W, 3]``, which are changed in place where that is faster."""
     try:
-        if (space := _opened(profile).profile.xcolor_space.strip()) != "RGB":
-            raise ValueError(f"it is {_SPACES.get(space, 'another')} profile of a picture in RGB")
-        return _rgb_to_srgb(pixels, profile)
+        return _converted(pixels, profile, _opened(profile).profile.xcolor_space.strip())
     except _UNUSABLE as error:
         _warn(name, error)
         return pixels
+
+
+def _converted(pixels: NDArray[np.uint8], profile: bytes, space: str) -> NDArray[np.uint8]:
+    """By a profile of RGB or, where the channels are equal but for a decoder's roundings, of greys; else ValueError."""
+    if space == "RGB":
+        return _rgb_to_srgb(pixels, profile)
+    red, green, blue = cv2.split(pixels)
+    if space != "GRAY" or max(cv2.absdiff(red, green).max(), cv2.absdiff(blue, green).max()) > _INVISIBLE:
+        raise ValueError(f"it is {_SPACES.get(space, 'another')} profile of a picture in RGB")
+    return np.asarray(cv2.LUT(pixels, _grey_table(profile, space, 256)), np.uint8)
 
 
 def _warn(name: object, error: Exception) -> None:
