@@ -186,6 +186,22 @@ def test_the_texts_of_a_png_stand_in_for_exif(tmp_path, behind):
     assert metadata == Metadata(None, "Zoë", "© Ann", "2024:05:31 18:30:00", offset="+00:00")
 
 
+@pytest.mark.parametrize(
+    ("text", "captured", "offset"),
+    [
+        ("2022:03:04 05:06:07", "2022:03:04 05:06:07", ""),
+        ("2022-03-04T05:06:07+01:00", "2022:03:04 05:06:07", "+01:00"),
+        ("2022:13:04 05:06:07", "", ""),
+        ("0000:00:00 00:00:00", "", ""),
+    ],
+)
+def test_a_png_is_dated_in_any_common_form(tmp_path, text, captured, offset):
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Creation Time", text)
+    Image.fromarray(PIXELS).save(tmp_path / "photo.png", pnginfo=texts)
+    assert read_photo(tmp_path / "photo.png")[1] == Metadata(captured=captured, offset=offset)
+
+
 # What is damaged
 
 

@@ -160,7 +160,8 @@ def name_full_disk(error: OSError, places: Iterable[str | Path]) -> None:
 def _encoding(content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
-    # Without a BOM the first character tells, where it is of ASCII.
-    if content[1:2] == b"\0":
+    # Without a BOM the first character tells, where it is of ASCII, or else most of those that are: ends of lines too.
+    even, odd = (content[first::2].count(0) for first in (0, 1))
+    if content[1:2] == b"\0" or (content[:1] != b"\0" and odd > even):
         return "utf-16-le"
-    return "utf-16-be" if content[:1] == b"\0" else "utf-8-sig"
+    return "utf-16-be" if content[:1] == b"\0" or even > odd else "utf-8-sig"

@@ -182,8 +182,10 @@ def _date(value: object) -> str:
 
 
 def _moment(text: str) -> Metadata:
-    """A date in ISO 8601 or as in mail; nothing where it is neither."""
+    """A date in ISO 8601, as in mail or as in EXIF; nothing where it is none of them."""
     moment = None
+    with suppress(ValueError):
+        moment = datetime.strptime(text.strip(), "%Y:%m:%d %H:%M:%S")
     with suppress(ValueError):
         moment = parsedate_to_datetime(text)
     with suppress(ValueError):
