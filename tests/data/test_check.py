@@ -51,6 +51,9 @@ def photo(alpha: np.ndarray) -> np.ndarray:
 
 WRONG: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "0 and 1": (lambda a: np.asarray(a > 127, np.uint8), "ones"),
+    "nowhere quite opaque": (lambda a: np.asarray(a * 0.9, np.uint8), "faint"),
+    "range of video": (lambda a: np.asarray(16 + a * (219 / 255), np.uint8), "video"),
+    "range of video, hard": (lambda a: np.where(a < 128, np.uint8(16), np.uint8(235)), "video"),
     "percent": (lambda a: np.asarray(a * (100 / 255), np.uint8), "faint"),
     "inverted": (lambda a: 255 - a, "inverted"),
     "inverted mask": (lambda a: 255 - binary(a), "inverted"),
@@ -68,7 +71,8 @@ RIGHT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "background of 1 to 3": lambda a: np.maximum(a, np.random.default_rng(0).integers(1, 4, a.shape, np.uint8)),
     "far away": far_away,
     "close up": lambda a: np.asarray(cv2.resize(a[60:, 30:70], (100, 120)), np.uint8),
-    "a veil": lambda a: np.asarray(a * 0.6, np.uint8),
+    "a veil": lambda a: np.asarray(a * np.linspace(0.3, 1, len(a))[:, None], np.uint8),
+    "lossy": lambda a: np.clip(a, 3, 250),
     "two people": lambda a: np.hstack([a, a]),
     "a face with a corner free": lambda a: np.pad(np.full((100, 80), 255, np.uint8), ((20, 0), (20, 0))),
 }
@@ -174,6 +178,23 @@ def test_one_bad_picture_is_one_sentence(tmp_path: Path):
     with pytest.raises(InputError, match=r"a\.png cannot be read .*; or do without\.$") as error:
         check_pictures([of(tmp_path / "a.png")], progress=False).require_good("do without")
     assert "\n" not in str(error.value)
+
+
+def test_odd_alphas_have_a_remedy_of_their_own(tmp_path: Path):
+    """Without the check they are used as they are, where a file that does not decode is left out."""
+    odd, broken = save(tmp_path / "odd/a.png", 255 - person()), save(tmp_path / "broken/a.png", person())
+    truncate(broken)
+    with pytest.raises(InputError, match=r"as if inverted.*; or use them\.$"):
+        check_pictures([of(odd)], progress=False).require_good("leave them out", "use them")
+    with pytest.raises(InputError, match=r"cannot be read .*; or leave them out\.$"):
+        check_pictures([of(broken)], progress=False).require_good("leave them out", "use them")
+    with pytest.raises(InputError) as error:
+        check_pictures([of(odd), of(broken)], progress=False).require_good("leave them out", "use them")
+    first, second, third, fourth = str(error.value).splitlines()
+    assert first == "1 of 2 pictures cannot be used; see below, or leave them out."
+    assert second.startswith(f"{broken} cannot be read")
+    assert third == "Odd alphas are refused; see below, or use them."
+    assert fourth.startswith("1 of 1 alphas")
 
 
 def test_pictures_found_good_are_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

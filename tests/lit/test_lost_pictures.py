@@ -146,7 +146,7 @@ def test_odd_alphas_are_named_before_a_training(
     assert main(tiny_fit(tmp_path / "refused", *pictures)) == 2
     error = capsys.readouterr().err
     assert f"4 of 6 alphas in {folder} are opaque around the picture and transparent within" in error
-    assert "--data.check false" in error
+    assert "--data.check false, which trains on such alphas as they are" in error
     assert not (tmp_path / "refused").exists()
 
 

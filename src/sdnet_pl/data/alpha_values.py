@@ -46,9 +46,10 @@ ODDITIES = {
         "save them with 255 where the person is opaque",
         least=1,
     ),
-    "faint": Oddity("nowhere more than half opaque", "save them with 255 where the person is opaque"),
+    "faint": Oddity("nowhere opaque", "save them with 255 where the person is opaque"),
     "full": Oddity("opaque everywhere, so that nothing is cut out", "cut the people out, or remove them"),
     "trimap": Oddity("0, 128 and 255 alone, as a trimap is", "give the alphas in their place"),
+    "video": Oddity("between 16 and 235, the range of video", "stretch them to 0 and 255"),
     "inverted": Oddity(
         "opaque around the picture and transparent within, as if inverted", "invert them: 255 is the person", least=1
     ),
@@ -71,6 +72,10 @@ def oddity(alpha: Image) -> str | None:
         return "ones" if highest == 1 else "faint"
     if lowest >= 128:
         return "full"
+    if 12 <= lowest <= 20 and 231 <= highest <= 239:  # a lossy format moves them a little
+        return "video"
+    if highest < 250:
+        return "faint"
     if len(levels) == 3 and lowest == 0 and highest == 255 and levels[1] in (127, 128):
         return "trimap"
     if _inverted(alpha, float(shares[:16].sum())):

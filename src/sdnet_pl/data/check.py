@@ -25,7 +25,7 @@ from sdnet_pl.data.parallel import usable_cores
 from sdnet_pl.data.sources.base import PictureFile
 from sdnet_pl.errors import InputError, InputWarning
 
-VERSION = 1  # of what is noted; raised where a check gets stricter
+VERSION = 2  # of what is noted; raised where a check gets stricter
 THREADS = 8  # at most: each holds a picture
 
 
@@ -48,24 +48,28 @@ class Checked:
         for sentence in judge(self.odd)[0]:
             warnings.warn(sentence, InputWarning, stacklevel=2)
 
-    def require_good(self, otherwise: str) -> None:
+    def require_good(self, otherwise: str, odd_otherwise: str = "") -> None:
         """Refuse pictures that cannot be used, and folders most of whose alphas are odd.
 
         Args:
             otherwise: How to do without the check, as the end of a sentence.
+            odd_otherwise: The same of odd alphas, where it is another.
 
         Raises:
             InputError: There are some; all of them are named.
         """
         refused = judge(self.odd)[1]
-        if len(self.unusable + refused) == 1:
-            raise InputError(f"{(self.unusable + refused)[0].removesuffix('.')}; or {otherwise}.")
-        if self.unusable or refused:
-            parts = [f"{len(self.unusable)} of {self.total} pictures cannot be used"] if self.unusable else []
-            parts += [f"{len(refused)} sorts of alphas are refused"] if refused else []
-            raise InputError(
-                "\n".join([f"{' and '.join(parts)}; see below, or {otherwise}.", *self.unusable, *refused])
-            )
+        said = []
+        for reasons, count, end in (
+            (self.unusable, f"{len(self.unusable)} of {self.total} pictures cannot be used", otherwise),
+            (refused, "Odd alphas are refused", odd_otherwise or otherwise),
+        ):
+            if len(self.unusable + refused) == 1:
+                said += [f"{reason.removesuffix('.')}; or {end}." for reason in reasons]
+            elif reasons:
+                said += [f"{count}; see below, or {end}.", *reasons]
+        if said:
+            raise InputError("\n".join(said))
 
 
 def check_pictures(files: Iterable[PictureFile], progress: bool = True) -> Checked:

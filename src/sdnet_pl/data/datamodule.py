@@ -280,7 +280,8 @@ class MattingDataModule(LightningDataModule):
         )
 
     def _require_checked(self) -> None:
-        self.checked.require_good("leave the check out with --data.check false, which trains without such pictures")
+        leave_out = "leave the check out with --data.check false, which trains"
+        self.checked.require_good(f"{leave_out} without such pictures", f"{leave_out} on such alphas as they are")
 
     def _done(self) -> int:
         """Samples of the epoch that this process has trained on before the run was resumed.
