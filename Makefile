@@ -9,7 +9,7 @@ TABLE ?= 5
 SCALE ?= mini
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test test-slow lint format clean bench-inference bench-data bench-train ablations gallery notebooks decoder-page sweep reproduce \
+.PHONY: help setup fit test coverage test-slow lint format clean bench-inference bench-data bench-train ablations gallery notebooks decoder-page sweep reproduce \
 	reproduce-mini reproduce-weights
 
 help:  ## Show this list
@@ -29,6 +29,9 @@ fit: setup  ## Train a tiny SDNet on built-in portraits and score it (minutes on
 
 test: setup  ## Run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope
+
+coverage: setup  ## Run the tests and list the package's lines that none of them runs; under 90 % is an error
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --cov
 
 test-slow: setup  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
@@ -89,4 +92,4 @@ format: setup  ## Put the code into the common style
 	$(BIN)/ruff format .
 
 clean:  ## Remove .venv and caches; runs/ stays
-	rm -rf .venv build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
