@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,13 +56,29 @@ def procedural_benchmark() -> dict[str, object]:
     return {"class_path": "sdnet_pl.data.CompositeBenchmark", "init_args": sources}
 
 
-@pytest.fixture(params=["spawn", "forkserver"])
+@pytest.fixture(params=["spawn"])
 def start_method(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Processes start as on macOS and Windows, or as on Linux from Python 3.14 on."""
+    """Processes start as on macOS and Windows, with nothing of this one."""
     before = torch.multiprocessing.get_start_method()
     torch.multiprocessing.set_start_method(request.param, force=True)
     yield request.param
     torch.multiprocessing.set_start_method(before, force=True)
+
+
+@pytest.fixture
+def compose(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], Any]:
+    """Makes the network and the data of a command line as for its run, which does not begin: an ``SDNetCLI``."""
+    from sdnet_pl.cli import main
+    from sdnet_pl.lit.cli import SDNetCLI
+
+    def composed(arguments: list[str]) -> SDNetCLI:
+        made: list[SDNetCLI] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(SDNetCLI, "_run_subcommand", lambda self, command: made.append(self))
+            assert main(arguments) == 0
+        return made[0]
+
+    return composed
 
 
 @pytest.fixture(scope="session")

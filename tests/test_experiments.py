@@ -1,10 +1,11 @@
-"""Every config that ships is composed, trained for a step and scored."""
+"""Every config that ships is composed, and one of each kind is trained for a step and scored."""
 
 import csv
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from sdnet_pl.nn import create_model
 from sdnet_pl.reporting.paper import read_paper
 from sdnet_pl.reporting.runs import flatten
 
+Compose = Callable[[list[str]], Any]
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 # base/ holds parts that are added to another config, paper/ what comes behind one, and sweeps/ have their own test.
 CONFIGS = sorted(path for path in EXPERIMENTS.rglob("*.yaml") if path.parent.name not in ("base", "paper", "sweeps"))
@@ -39,18 +41,36 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "prepared"
 
 
+def check_data(data: MattingDataModule) -> None:
+    """Samples can be drawn, and there is something to score."""
+    data.trainer = None
+    data.setup("fit")
+    assert data.training[0]["foreground"].shape[-1] == data.size_in_epoch(0)
+    for benchmark in [*data.validation.values(), *data.test.values()]:
+        assert len(benchmark) > 0
+
+
+def paper(config: Path, prepared: Path, run: Path) -> list[str]:
+    files = [f"--config={file}" for file in (EXPERIMENTS / "base/paper.yaml", EXPERIMENTS / "base/mini.yaml", config)]
+    return ["fit", *files, f"--data.root={prepared}", f"--run_dir={run}", "--trainer.accelerator=cpu"]
+
+
 @pytest.mark.parametrize("config", PAPER, ids=lambda path: path.stem)
-def test_a_step_of_the_papers(config: Path, prepared: Path, tmp_path: Path):
-    base = EXPERIMENTS / "base"
-    arguments = [f"--config={file}" for file in (base / "paper.yaml", base / "mini.yaml", config)]
-    limits = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_test_batches=1"]
-    run = ["--data.root", str(prepared), "--run_dir", str(tmp_path / "run"), "--trainer.accelerator=cpu"]
-    assert main(["fit", *arguments, *limits, *run, "--trainer.limit_val_batches=1"]) == 0
-    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]
+def test_the_papers_are_composed(config: Path, prepared: Path, tmp_path: Path, compose: Compose):
+    composed = compose(paper(config, prepared, tmp_path))
+    settings = composed.model.hparams
     assert settings["preset"] == "sdnet"
     assert settings["trimap"] == config.stem.endswith("_trimap")
     assert (settings["distillation"] == "none") == config.stem.startswith("without_sd")
     assert (settings["network"] == {"ampa": False}) == config.stem.startswith("without_ampa")
+    assert "composition-1k" in composed.datamodule.test
+    check_data(composed.datamodule)
+
+
+def test_a_step_of_the_papers(prepared: Path, tmp_path: Path):
+    limits = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_test_batches=1"]
+    arguments = paper(EXPERIMENTS / "paper/sdnet_trimap.yaml", prepared, tmp_path / "run")
+    assert main([*arguments, *limits, "--trainer.limit_val_batches=1"]) == 0
     assert "composition-1k" in (tmp_path / "run" / "metrics.md").read_text()
 
 
@@ -90,20 +110,17 @@ def test_the_papers_samples_are_those_of_its_section_4_1():
     assert len(colored) == 60
 
 
-def steps_of(base: str, prepared: Path, run: Path, *more: str) -> int:
-    """Steps that an epoch of the paper's mini version takes behind a config of base/."""
-    files = [f"--config={EXPERIMENTS / file}" for file in ("base/paper.yaml", "base/mini.yaml", base)]
-    small = ["--trainer.max_epochs=1", "--trainer.limit_val_batches=0", "--trainer.limit_test_batches=1"]
-    arguments = [*files, f"--data.root={prepared}", f"--run_dir={run}", *small, "--trainer.accelerator=cpu", *more]
-    # A process of its own: DDP leaves its environment behind.
-    command = [sys.executable, "-m", "sdnet_pl", "fit", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert result.returncode == 0, result.stderr
+# An epoch of the paper's mini version, scored on a picture of each benchmark.
+ONE_EPOCH = ["--trainer.max_epochs=1", "--trainer.limit_val_batches=0", "--trainer.limit_test_batches=1"]
+
+
+def steps(run: Path) -> int:
     return int(torch.load(run / "last.ckpt", weights_only=True)["global_step"])
 
 
 def test_accumulated_batches_are_the_papers(prepared: Path, tmp_path: Path):
-    assert steps_of("base/accumulate.yaml", prepared, tmp_path / "run") == 16 // 4
+    assert main([*paper(EXPERIMENTS / "base/accumulate.yaml", prepared, tmp_path / "run"), *ONE_EPOCH]) == 0
+    assert steps(tmp_path / "run") == 16 // 4
 
 
 def test_four_processes_share_the_papers_batch(prepared: Path, tmp_path: Path):
@@ -111,7 +128,12 @@ def test_four_processes_share_the_papers_batch(prepared: Path, tmp_path: Path):
     settings = yaml.safe_load((EXPERIMENTS / "base/ddp.yaml").read_text())
     assert settings["data"]["batch_size"] * settings["trainer"]["devices"] == 4
     one = ["--trainer.devices=1", "--trainer.sync_batchnorm=false", "--data.samples_per_epoch=4"]
-    assert steps_of("base/ddp.yaml", prepared, tmp_path / "run", *one) == 4
+    arguments = [*paper(EXPERIMENTS / "base/ddp.yaml", prepared, tmp_path / "run"), *ONE_EPOCH, *one]
+    # A process of its own: DDP leaves its environment behind.
+    command = [sys.executable, "-m", "sdnet_pl", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert result.returncode == 0, result.stderr
+    assert steps(tmp_path / "run") == 4
 
 
 def test_p3m_500_takes_the_place_of_the_test_benchmarks(prepared: Path, tmp_path: Path):
@@ -180,23 +202,41 @@ def recipe_root(cutout_root: Path) -> Path:
     return cutout_root
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: str(path.relative_to(EXPERIMENTS)))
-def test_a_step_of(config: Path, recipe_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "experiments/weights").mkdir(parents=True)
-    (tmp_path / "experiments/weights/arms.txt").write_text("00\n03\n")  # names of these people, not of the real ones
-    monkeypatch.chdir(tmp_path)
-    small = ["--data.size=64", "--data.batch_size=2", "--data.samples_per_epoch=2", "--data.workers=0"]
-    limits = ["--trainer.max_epochs=1", "--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]
+def quick(config: Path, root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command line of a fit of two samples, run in ``folder``, behind what the Makefile puts before the config."""
+    (folder / "experiments/weights").mkdir(parents=True)
+    (folder / "experiments/weights/arms.txt").write_text("00\n03\n")  # names of these people, not of the real ones
+    monkeypatch.chdir(folder)
     weights = EXPERIMENTS / "weights" / "sdnet-fast.yaml"
-    arguments = ["--config", str(config), "--data.root", str(recipe_root), "--run_dir", str(tmp_path / "run")]
-    if config.parent == weights.parent and config != weights:  # what comes behind it, as in the Makefile
+    files, more = [config], [f"--data.root={root}", f"--run_dir={folder / 'run'}"]
+    if config.parent == weights.parent and config != weights:
         before = [weights, config.with_stem(config.stem.removesuffix("-trimap"))]
-        arguments = [*(f"--config={path}" for path in before), *arguments]
-        arguments += ["--model.compile=false", "--trainer.strategy=auto", "--trainer.devices=1"]
+        files = [*before, config]
+        more += ["--model.compile=false", "--trainer.strategy=auto", "--trainer.devices=1"]
         settings = yaml.safe_load(before[-1].read_text()).get("model", {})
         for key in {"weights", "first_pass"} & yaml.safe_load(config.read_text()).get("model", {}).keys():
-            arguments.append(f"--model.{key}={untrained(tmp_path, settings['preset'], settings.get('network') or {})}")
-    assert main(["fit", *arguments, *small, *limits, "--trainer.accelerator=cpu"]) == 0
+            more.append(f"--model.{key}={untrained(folder, settings['preset'], settings.get('network') or {})}")
+    small = ["--data.size=64", "--data.batch_size=2", "--data.samples_per_epoch=2", "--data.workers=0"]
+    limits = ["--trainer.max_epochs=1", "--trainer.limit_val_batches=1", "--trainer.limit_test_batches=1"]
+    return ["fit", *(f"--config={file}" for file in files), *more, *small, *limits, "--trainer.accelerator=cpu"]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: str(path.relative_to(EXPERIMENTS)))
+def test_it_is_composed(
+    config: Path, recipe_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compose: Compose
+):
+    composed = compose(quick(config, recipe_root, tmp_path, monkeypatch))
+    asked = yaml.safe_load(config.read_text())
+    for key in ("preset", "trimap", "optimizer"):
+        assert composed.model.hparams[key] == asked.get("model", {}).get(key, composed.model.hparams[key])
+    assert asked["data"].get("validation", {}).keys() <= composed.datamodule.validation.keys()
+    check_data(composed.datamodule)
+
+
+# What builds upon it is trained too: cutouts.yaml in tests/lit, small.yaml in tests/benchmarks.
+@pytest.mark.parametrize("config", ["quickstart/synthetic.yaml", "weights/sdnet-fast-trimap.yaml"])
+def test_a_step_of(config: str, recipe_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert main(quick(EXPERIMENTS / config, recipe_root, tmp_path, monkeypatch)) == 0
     assert (tmp_path / "run" / "metrics.md").is_file()
 
 

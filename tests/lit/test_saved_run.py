@@ -6,6 +6,7 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,6 +45,7 @@ def test_a_run_is_scored_again_from_anywhere_and_with_data_elsewhere(
     assert config["data"]["foregrounds"][0]["init_args"]["path"] == "${data.root}/cutouts/train"
     assert config["data"]["validation"]["cutouts"]["init_args"]["size"] == "${data.size}"
     assert read_config(run / "config.yaml")["data"]["root"] == str(cutout_root)
+    assert len(yaml.safe_load((run / "benchmarks/cutouts.yaml").read_text("utf-8"))["pairs"]) == 9
 
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -101,22 +103,22 @@ def test_a_root_that_reaches_nothing_is_no_silent_one(tmp_path: Path, monkeypatc
 
 
 def test_one_seed_changes_the_samples_too(
-    tiny_fit: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_fit: Callable[..., list[str]], compose: Callable[[list[str]], Any], tmp_path: Path
 ):
     """Unless they have one of their own."""
-    made: list[MattingDataModule] = []
-    monkeypatch.setattr(SDNetCLI, "_run_subcommand", lambda self, command: made.append(self.datamodule))
+
+    def composed(*seeds: str) -> MattingDataModule:
+        data: MattingDataModule = compose(tiny_fit(tmp_path / "run", *seeds)).datamodule
+        data.trainer = None
+        data.setup("fit")
+        return data
 
     def sample(*seeds: str) -> torch.Tensor:
-        assert main(tiny_fit(tmp_path / "run", *seeds)) == 0
-        made[-1].trainer = None
-        made[-1].setup("fit")
-        return made[-1].training[0]["foreground"]
+        return composed(*seeds).training[0]["foreground"]
 
     first, second = sample(), sample("--seed_everything=1")
     assert not torch.equal(first, second)
     assert torch.equal(sample("--seed_everything=1", "--data.seed=0"), first)
     assert torch.equal(sample("--seed_everything=0", "--data.seed=1"), second)
     assert torch.equal(sample("--seed_everything=false"), first)
-    sample("--seed_everything=true")
-    assert made[-1].seed == int(os.environ["PL_GLOBAL_SEED"])  # drawn, and one for everything
+    assert composed("--seed_everything=true").seed == int(os.environ["PL_GLOBAL_SEED"])  # drawn, and one for everything

@@ -190,9 +190,7 @@ def test_a_damaged_picture_is_named(cutouts):
         PairShards(str(cutouts)).load(0)
 
 
-@pytest.mark.parametrize(
-    ("workers", "start_method"), [(0, "fork"), (2, "fork"), (1, "spawn")], indirect=["start_method"]
-)
+@pytest.mark.parametrize(("workers", "start_method"), [(2, "fork"), (1, "spawn")], indirect=["start_method"])
 def test_samples_are_those_of_the_folder(cutouts, tmp_path, workers, start_method):
     """Also where the main process has opened the shards before the loader's processes start."""
     people = PairShards(str(cutouts)), PairFolder(str(tmp_path / "folder/train"), extended=True)
