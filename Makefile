@@ -1,4 +1,4 @@
-# Every target that needs the package installs it first, once, into .venv.
+# Every target that needs the package first installs it into .venv, once.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -9,7 +9,7 @@ TABLE ?= 5
 SCALE ?= mini
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test coverage test-slow lint format clean bench-inference bench-data bench-train ablations gallery notebooks decoder-page sweep reproduce \
+.PHONY: help setup fit test coverage test-slow lint format clean bench-inference bench-data bench-train ablations gallery notebooks decoder-page docs sweep reproduce \
 	reproduce-mini reproduce-weights
 
 help:  ## Show this list
@@ -55,12 +55,15 @@ notebooks: setup  ## Run the notebooks on built-in data (minutes) into runs/note
 	$(BIN)/jupyter nbconvert --execute --ExecutePreprocessor.timeout=900 --to notebook --output-dir runs/notebooks notebooks/*.ipynb
 	$(BIN)/jupyter nbconvert --to html runs/notebooks/*.ipynb
 
-decoder-page: setup  ## Write docs/decoder.md anew, from the notebook decoder_outputs and the weights that ship
+decoder-page: setup  ## Write docs/decoder.md from the notebook decoder_outputs and the weights that ship
 	$(BIN)/jupyter nbconvert --execute --ExecutePreprocessor.timeout=900 --to notebook --output-dir runs/notebooks notebooks/decoder_outputs.ipynb
 	rm -rf docs/images/decoder
 	$(BIN)/jupyter nbconvert --to markdown --no-input --TagRemovePreprocessor.remove_cell_tags="['training', 'interactive']" \
 		--NbConvertApp.output_files_dir=images/decoder --output-dir docs --output decoder \
 		runs/notebooks/decoder_outputs.ipynb
+
+docs: setup  ## Build the site into site/, without a network; any warning is an error
+	$(BIN)/zensical build --strict --clean
 
 reproduce-mini: setup  ## All six tables on stand-ins, into docs/reproduction.md (five minutes of a core; resumes)
 	$(BIN)/sdnet-pl reproduce --table 1 2 3 4 5 6 --page docs/reproduction.md

@@ -21,12 +21,10 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
-def cutout_root(tmp_path: Path) -> Path:
+def draw_pictures(root: Path) -> None:
     """A seeded folder tree as people have it: cutouts/{train,val} (RGBA), backgrounds/{train,val} (JPEG), and
     natural/{train,val}/{image,mask}."""
     rng = np.random.default_rng(0)
-    root = tmp_path / "pictures"
     for split, people in (("train", 6), ("val", 3)):
         for folder, count in (("cutouts", people), ("backgrounds", 4)):
             (root / folder / split).mkdir(parents=True)
@@ -44,6 +42,13 @@ def cutout_root(tmp_path: Path) -> Path:
                     for kind, pixels in (("image", picture), ("mask", 255 * np.asarray(alpha >= 128, np.uint8))):
                         (root / "natural" / split / kind).mkdir(parents=True, exist_ok=True)
                         PillowImage.fromarray(pixels).save(root / "natural" / split / kind / f"{i:02d}.png")
+
+
+@pytest.fixture
+def cutout_root(tmp_path: Path) -> Path:
+    """What :func:`draw_pictures` draws."""
+    root = tmp_path / "pictures"
+    draw_pictures(root)
     return root
 
 
