@@ -27,7 +27,7 @@ from sdnet_pl.reporting.runs import flatten
 
 Compose = Callable[[list[str]], Any]
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-# base/ holds parts that are added to another config, paper/ what comes behind one, and sweeps/ have their own test.
+# base/ and paper/ hold configs that are used after another; sweeps/ have their own test.
 CONFIGS = sorted(path for path in EXPERIMENTS.rglob("*.yaml") if path.parent.name not in ("base", "paper", "sweeps"))
 PAPER = sorted((EXPERIMENTS / "paper").glob("*.yaml"))
 
@@ -203,7 +203,7 @@ def recipe_root(cutout_root: Path) -> Path:
 
 
 def quick(config: Path, root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The command line of a fit of two samples, run in ``folder``, behind what the Makefile puts before the config."""
+    """The command line of a fit of two samples, run in ``folder``, after what the Makefile puts before the config."""
     (folder / "experiments/weights").mkdir(parents=True)
     (folder / "experiments/weights/arms.txt").write_text("00\n03\n")  # names of these people, not of the real ones
     monkeypatch.chdir(folder)

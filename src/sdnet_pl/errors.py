@@ -53,7 +53,7 @@ def mistyped(message: str, parser: argparse.ArgumentParser, arguments: Sequence[
         name = argument.partition("=")[0]
         # The beginning of one option is taken for it.
         if name.startswith("--") and not any(option.startswith(name) for option in options):
-            return ("" if name in message else f"; {name} is no option") + did_you_mean(name, options)
+            return ("" if name in message else f"; {name} is not an option") + did_you_mean(name, options)
     return ""
 
 

@@ -247,7 +247,7 @@ def test_streams_go_with_one_photo_alone(tmp_path, photos, weights, loads, monke
     assert "has no name" in refused(loads, Path("-"), "-", photos, "--weights", weights)
     assert "- is one file" in refused(loads, Path("-"), photos, "--weights", weights)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    assert "no text for a terminal" in refused(loads, Path("-"), photos / "a.jpg", "--weights", weights)
+    assert "terminal cannot show a picture" in refused(loads, Path("-"), photos / "a.jpg", "--weights", weights)
 
 
 # A second call

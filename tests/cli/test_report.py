@@ -433,7 +433,7 @@ def test_table_4_and_its_figure(make: Make, tmp_path: Path, capsys, monkeypatch:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--table", "3", "nowhere"], "nowhere is no directory"),
+        (["--table", "3", "nowhere"], "nowhere is not a directory"),
         (["--table", "3", "."], "holds no run"),
         (["--table", "4", "--benchmark", "x"], "leave --benchmark out"),
         (["--table", "4", "."], "needs -o DIR"),

@@ -40,9 +40,9 @@ def test_text_is_read_however_an_editor_saved_it(tmp_path: Path, encoding: str):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\xff\xfe\x00", "is no text in UTF-8"),
-        (b"caf\xe9", r"no text in UTF-8 \(its byte 3"),
-        (b"a\0b\0c\0\0\0", "no text"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
+        (b"caf\xe9", r"not UTF-8 text \(its byte 3"),
+        (b"a\0b\0c\0\0\0", "is not text"),
     ],
 )
 def test_what_is_no_text_is_refused_in_a_sentence(tmp_path: Path, content: bytes, message: str):

@@ -88,7 +88,7 @@ def test_every_cutout_without_alpha_is_named(cutouts, color):
     for name in ("plain", "white"):
         Image.fromarray(color).save(cutouts / f"{name}.jpg")
     with pytest.raises(
-        InputError, match=r"2 pictures in .* are not as they must be\.\n.*plain\.jpg .*\n.*white\.jpg has no"
+        InputError, match=r"2 pictures in .* are not as they should be\.\n.*plain\.jpg .*\n.*white\.jpg has no"
     ):
         CutoutFolder(str(cutouts))
 

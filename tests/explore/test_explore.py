@@ -122,7 +122,7 @@ def test_an_unknown_name_is_refused(model: SDNet, name: str, said: str):
 
 
 def test_a_module_without_a_tensor_is_refused_and_leaves_no_hook(model: SDNet):
-    with pytest.raises(InputError, match="gives dict and no tensor"):
+    with pytest.raises(InputError, match="gives dict, not a tensor"):
         capture(model, torch.rand(1, 3, 64, 64), ["decoder.gather4"])
     assert not any(module._forward_hooks for module in model.modules())
 

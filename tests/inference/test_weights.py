@@ -150,7 +150,7 @@ def test_a_damaged_file_that_ships_is_refused(tmp_path: Path, monkeypatch: pytes
 
 def test_files_of_something_else_are_refused(exported: Path, tmp_path: Path):
     (tmp_path / "cut.safetensors").write_bytes(exported.read_bytes()[:5000])
-    with pytest.raises(InputError, match=r"cut\.safetensors is no safetensors file, or it is damaged"):
+    with pytest.raises(InputError, match=r"cut\.safetensors is not a safetensors file, or it is damaged"):
         load_weights(tmp_path / "cut.safetensors")
     save_file({"weight": torch.ones(1)}, tmp_path / "foreign.safetensors", {"format": "pt"})
     with pytest.raises(InputError, match=r"foreign\.safetensors holds no SDNet.*'pt'"):

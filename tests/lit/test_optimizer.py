@@ -175,7 +175,7 @@ def test_a_resumed_optimiser_goes_on_as_if_it_had_not_stopped():
 def test_a_state_that_was_shared_otherwise_is_refused():
     model = network()
     before = Muon(model.parameters()).state_dict()
-    with pytest.raises(InputError, match=r"cannot go on\. Begin another from its weights: --model\.weights"):
+    with pytest.raises(InputError, match=r"cannot be resumed\. Start another from its weights: --model\.weights"):
         Muon(model.parameters(), [next(model.parameters())]).load_state_dict(before)
 
 

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a config as of `sdnet-pl test`, of which `data` is read; can be repeated: later ones prevail",
     )
-    add_no_check(parser, "begin at once: neither look for damaged pictures nor for odd alphas")
+    add_no_check(parser, "start at once, without looking for damaged pictures and odd alphas")
     parser.add_argument(
         "--data.root", dest="root", metavar="DIR", help="the folder that the config's relative paths start from"
     )

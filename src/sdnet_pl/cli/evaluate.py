@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="score only the whole image, or only the unknown region (default: both with --trimap, else whole)",
     )
     parser.add_argument(
-        "--method", metavar="NAME", help="what made the predictions (default: the name of their folder)"
+        "--method", metavar="NAME", help="the method that made the predictions (default: the name of their folder)"
     )
     parser.add_argument(
         "--benchmark",

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
     )
     parser.add_argument(
-        "--alpha", type=Path, metavar="FILE", help="its true alpha, a picture of one channel: adds it and the error"
+        "--alpha", type=Path, metavar="FILE", help="its true alpha, a single-channel picture: adds it and the error"
     )
     parser.add_argument(
         "--trimap-kernel",
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """
     locate(args.weights)
     if args.output.suffix.lower() != ".png":
-        raise InputError(f"{args.output} is no name of a PNG file; give one that ends in .png with -o.")
+        raise InputError(f"{args.output} does not end in .png; give a name that does with -o.")
     if args.output.resolve() in {path.resolve() for path in (args.picture, args.alpha) if path}:
         raise InputError(f"{args.output} would be overwritten by its own panel; give another file with -o.")
     from sdnet_pl.data.provenance import mark, require_ours

@@ -108,7 +108,7 @@ class SDNetCLI(LightningCLI):
             {
                 "checkpoint.monitor": HEADLINE,
                 "checkpoint.filename": "best",
-                # A resumed run goes on with its own best.ckpt.
+                # A resumed run keeps its own best.ckpt.
                 "checkpoint.enable_version_counter": False,
             }
         )
@@ -122,7 +122,7 @@ class SDNetCLI(LightningCLI):
             checkpoint = read_checkpoint(path)
             if fit and not checkpoint.get("optimizer_states"):
                 raise InputError(
-                    f"{path} holds weights alone, and a fit cannot go on from it; start anew: --model.weights {path}."
+                    f"{path} holds weights alone, and a fit cannot resume from it; start with --model.weights {path}."
                 )
             held = architecture(checkpoint)
         elif fit:
@@ -312,9 +312,9 @@ def _refuse_used(run_dir: Path, resumed: bool) -> None:
 
 
 def _name_wandb_run(arguments: Namespace, run_dir: Path, resumed: bool) -> None:
-    """Calls the run of W&B what its directory is called, and lets a resumed fit that streams go on with its own.
+    """Calls the run of W&B what its directory is called, and lets a resumed fit that streams continue its own.
 
-    Offline there is nothing to go on with: synchronising a second run of one id replaces the first.
+    Offline it cannot continue: uploading a second run of one id replaces the first.
     """
     if arguments.name is None:
         arguments.name = "/".join(run_dir.absolute().parts[-2:])
@@ -345,7 +345,7 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
     for expected in (
         "Checkpoint directory .* exists and is not empty",  # the run's config is there first
         r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own affair
-        "You're resuming from a checkpoint that ended before the epoch ended",  # the sampler goes on where it ended
+        "You're resuming from a checkpoint that ended before the epoch ended",  # the sampler continues where it ended
         "The dirpath has changed",  # every command writes into a directory of its own
         "Be aware that when using `ckpt_path`, callbacks",  # evaluation needs none of those that trained
         "You're using the WeightAveraging callback, but loading",  # evaluation loads the averaged weights, as it should

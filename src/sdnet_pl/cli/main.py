@@ -39,7 +39,7 @@ OTHER_COMMANDS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what may be meant by a word that is mistyped."""
+    """Suggests what a mistyped word may mean."""
 
     arguments: Sequence[str] = ()
 

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
     )
     add_overwrite(
-        parser, "make all cut-outs anew; without it, those that an earlier call made of the same photos are kept"
+        parser, "make all cut-outs again; without it, those that an earlier call made of the same photos are kept"
     )
 
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     weights = locate(args.weights)
     jobs = plan(args.photos, args.output)
     if jobs[0].target == STREAM and sys.stdout.isatty():
-        raise InputError("A picture is no text for a terminal; redirect it: -o - > cutout.png, or give -o cutout.png.")
+        raise InputError("A terminal cannot show a picture; redirect it: -o - > cutout.png, or give -o cutout.png.")
 
     from sdnet_pl.data.image_io import sha256
     from sdnet_pl.data.provenance import job_hash

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="DST",
-        help="the folder to write; if a run was stopped, the same command goes on with it",
+        help="the folder to write; an interrupted run resumes with the same command",
     )
     parser.add_argument(
         "--split",
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     root: Path = args.source
     if root.is_file():
         if not is_archive(root):
-            raise InputError(f"{root} is no .zip or .tar archive; unpack it, and give the folder.")
+            raise InputError(f"{root} is not a .zip or .tar archive; unpack it, and give the folder.")
         _say(f"reading {root}")
         archive = sha256(root)
         root = destination / f"{UNPACKED}{archive[:12]}"
@@ -113,11 +113,11 @@ def run(args: argparse.Namespace) -> int:
         "archive_sha256": archive,
         "max_side": args.max_side,
         "split_sha256": [sha256(file) for file in args.split],
-        "shards": args.shards or None,  # as in the manifests of before there were any
+        "shards": args.shards or None,  # as in manifests from before there were shards
     }
     journal = Journal(destination, header)
     if journal.complete:
-        print(f"{destination} is complete already; to make it anew, give another folder.")
+        print(f"{destination} is complete already; to make it again, give another folder.")
     else:
         # What lies in an archive is known when the destination is open to unpack it, and nothing is written before.
         found = dataset.find(root, names) if archive is None else None

@@ -123,7 +123,7 @@ def require_mask(path: Path, mask: Image) -> None:
     if levels[-1] == 1:
         raise InputError(f"{path} holds 1 where a mask is white; save it with 0 and 255.")
     raise InputError(
-        f"{path} holds greys, and a mask is black and white; a soft alpha belongs into alpha/ of a PairFolder."
+        f"{path} holds greys, and a mask is black and white; a soft alpha belongs in alpha/ of a PairFolder."
     )
 
 

@@ -30,7 +30,7 @@ class RandomPlacement(A.DualTransform):
         shear: Largest shear in degrees.
         whole: Probability of a person as portraits show them: in the middle and large, with little cut off.
         mirror: Probability of a picture with left and right exchanged.
-        reflect: The picture goes on beyond its border, alpha too: for photos, of which no part may be missing.
+        reflect: The picture is extended beyond its border, alpha too: for photos, of which no part may be missing.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class RandomPlacement(A.DualTransform):
         return {"matrix": np.column_stack([linear, shift]), "zoom": zoom}
 
     def apply(self, img: Image, matrix: np.ndarray, zoom: float, **params: Any) -> Image:
-        """Warp colours; beyond the picture its border goes on."""
+        """Warp colours; beyond the picture its border is repeated."""
         return self._warp(img, matrix, zoom, self.borders[0])
 
     def apply_to_mask(self, mask: Image, matrix: np.ndarray, zoom: float, **params: Any) -> Image:
@@ -104,7 +104,7 @@ class RandomPlacement(A.DualTransform):
         side = min(int(1 / zoom), height, width)
         if side > 1:
             image = _reduce(image, side, side)
-            # Pixel centres: x = side · x' + (side − 1) / 2, behind what was cut off.
+            # Pixel centres: x = side · x' + (side − 1) / 2, after what was cut off.
             first = np.array([width % side, height % side]) + (side - 1) / 2
             matrix = np.column_stack([matrix[:, :2] * side, matrix[:, 2] + matrix[:, :2] @ first])
         size = self.size, self.size
@@ -125,7 +125,7 @@ class BackgroundCrop(A.RandomResizedCrop):
 class Augmentation:
     """The random warp and colours of one sample, drawn from the sample's own seed.
 
-    albumentations 2.0.8 keeps a random state that workers would share and epochs would repeat, so it is seeded anew
+    albumentations 2.0.8 keeps a random state that workers would share and epochs would repeat, so it is seeded again
     for every sample: streams then depend on nothing but the sample's number. All transforms of a pipeline draw from
     one generator: set_random_seed would give each its own with the same numbers, so that only mirrored pictures blur.
 
@@ -182,7 +182,7 @@ def random_tone(rng: np.random.Generator) -> Image:
 
 
 def random_object(size: int, rng: np.random.Generator) -> Image:
-    """The alpha of something without a name that stands before people: uint8 ``[size, size]``, a polygon."""
+    """The alpha of an unnamed object in front of people: uint8 ``[size, size]``, a polygon."""
     corners = int(rng.integers(3, 8))
     angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
     radii = size * rng.uniform(0.08, 0.35) * rng.uniform(0.6, 1.4, corners)

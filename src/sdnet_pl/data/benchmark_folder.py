@@ -122,17 +122,17 @@ def _require_own(folder: Path, record: Path, expected: str, files: set[str]) -> 
         try:
             found = yaml.safe_load(record.read_text(encoding="utf-8"))["hash"]
         except (ValueError, KeyError, TypeError, yaml.YAMLError):
-            raise InputError(f"{record} is of no benchmark; give an empty folder.") from None
+            raise InputError(f"{record} does not belong to a benchmark; give an empty folder.") from None
         if found != expected:
             raise InputError(
                 f"{folder} holds {record.stem} with the hash {found}, and the config's has {expected}: other pictures "
                 "or rules; give an empty folder."
             )
     elif folder.exists() and (others := sorted(path.name for path in folder.iterdir())):
-        raise InputError(f"{folder} holds something else already ({', '.join(others[:5])}); give an empty folder.")
+        raise InputError(f"{folder} holds other files ({', '.join(others[:5])}); give an empty folder.")
     for path in (path for kind in KINDS for path in (folder / kind).glob("*") if as_text(path.name) not in files):
         if not path.name.startswith("."):
-            raise InputError(f"{path} is no picture of {record.stem}; remove it, or give an empty folder.")
+            raise InputError(f"{path} is not a picture of {record.stem}; remove it, or give an empty folder.")
         if re.fullmatch(r"\.[0-9a-f]{32}\.png", path.name):
             path.unlink()
 

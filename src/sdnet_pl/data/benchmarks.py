@@ -48,7 +48,7 @@ class Benchmark(Dataset[EvaluationSample], ABC):
         """The picture; an index at or beyond the list's end wraps around and is marked as padding."""
 
     def name(self, index: int) -> str:
-        """What people call the picture; names are no part of the hash."""
+        """What people call the picture; names are not part of the hash."""
         return str(index)
 
     def picture_files(self) -> Sequence[PictureFile]:
@@ -57,7 +57,7 @@ class Benchmark(Dataset[EvaluationSample], ABC):
 
     @cached_property
     def hash(self) -> str:
-        """Twelve hexadecimal digits that stand beside every score: two scores compare only where they agree."""
+        """Twelve hexadecimal digits, printed with every score: two scores compare only where they agree."""
         return hash_of(self.description)
 
 
@@ -177,7 +177,7 @@ class CompositeBenchmark(Benchmark):
 
 @dataclass
 class PhotoBenchmark(Benchmark):
-    """Photos with masks that are not trained on. Masks err at the edge: where they do is no unknown region to score.
+    """Photos with masks that are not trained on. Masks err at the edge, so the unknown region is not scored.
 
     Args:
         photos: The photos; their alpha counts everywhere, also where it is not certain.
@@ -223,7 +223,7 @@ class AlphaBenchmark(Benchmark):
     Args:
         path: The folder that holds these.
         size: The longer side of a picture in pixels, reduced by area where the photo is larger; none keeps its own.
-            A trimap that ships is for the photo's own size, so with a size it is made anew.
+            A trimap that ships is for the photo's own size, so with a size it is made again.
 
     Raises:
         InputError: As :class:`PairFolder`, and for a photo without a trimap where ``trimap/`` is there.

@@ -38,7 +38,7 @@ def find_benchmark(name: str, configs: Sequence[Path], root: str | None = None) 
         texts = [yaml.safe_load(read_text(config)) or {} for config in configs]
         given = [yaml.safe_dump({"data": text.get("data") or {}}) for text in texts]
     except (AttributeError, yaml.YAMLError) as error:
-        raise InputError(f"A config is no yaml file of settings ({' '.join(str(error).split())}).") from error
+        raise InputError(f"A config is not a YAML file of settings ({' '.join(str(error).split())}).") from error
     try:
         whole = OmegaConf.merge({}, *texts)
 

@@ -66,7 +66,7 @@ def read_text(path: str | Path, errors: str = "strict") -> str:
         errors: as of ``bytes.decode``, for UTF-8.
 
     Raises:
-        InputError: it is missing, cannot be read, or is no such text.
+        InputError: it is missing, cannot be read, or is not such a text.
     """
     try:
         content = Path(path).read_bytes()
@@ -78,9 +78,9 @@ def read_text(path: str | Path, errors: str = "strict") -> str:
         encoding = _encoding(content)
         text = content.decode(encoding, errors if encoding == "utf-8-sig" else "strict")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8 (its byte {error.start} is wrong); save it as UTF-8.") from None
+        raise InputError(f"{path} is not UTF-8 text (its byte {error.start} is wrong); save it as UTF-8.") from None
     if "\0" in text:
-        raise InputError(f"{path} is no text; give a text file in UTF-8.")
+        raise InputError(f"{path} is not text; give a text file in UTF-8.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

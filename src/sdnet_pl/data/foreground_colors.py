@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 REACH = 8
-"""How far, in pixels, the colours of a cut-out go on where its alpha is 0.
+"""How far, in pixels, the colours of a cut-out extend where its alpha is 0.
 
 Programs that do not premultiply mix these colours into its edge. Averages over 8×8 pixels, as a reduction to an eighth
 takes, cubic filters down to a quarter and a blur of 3 pixels find the person's colours there and no dark fringe.
@@ -86,7 +86,7 @@ def estimate_foreground(image: NDArray[np.uint8], alpha: NDArray) -> NDArray[np.
 def cut_out(image: NDArray[np.uint8], alpha: NDArray) -> NDArray[np.uint8]:
     """The person of a photo alone: uint8 ``[H, W, 4]``, RGBA with straight alpha, black where nothing is seen.
 
-    Colours are those of :func:`estimate_foreground`, and go on for :data:`REACH` pixels under an alpha of 0. Farther
+    Colours are those of :func:`estimate_foreground`, and extend for :data:`REACH` pixels under an alpha of 0. Farther
     out the photo's would be seen by whoever drops the alpha, and make more than half of the file.
 
     Args:

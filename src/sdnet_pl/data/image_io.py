@@ -74,7 +74,7 @@ def read_header(path: str | Path) -> Header:
     """
     with opened(path) as picture:
         width, height = picture.size
-        # To find metadata that may stand behind a PNG's pixels, Pillow decodes them.
+        # Pillow decodes a PNG's pixels to find metadata after them.
         front_only = picture.format == "PNG" and not has_metadata_behind_pixels(path)
         # Pillow has turned the size of a TIFF already.
         if orientation(picture, front_only) >= 5 and picture.format != "TIFF":
@@ -102,7 +102,7 @@ def read_photo(path: str | Path | PackedPicture) -> tuple[NDArray[np.uint8], Met
         InputError: as :func:`read_rgb`.
     """
     with opened(path) as picture:
-        # A TIFF's cannot be read once it is decoded, and a PNG's may stand behind its pixels.
+        # A TIFF's cannot be read once it is decoded, and a PNG's may come after its pixels.
         early = picture.format != "PNG" and read_metadata(picture)
         pixels = decode_rgb(picture, path)
         return pixels, early or read_metadata(picture)

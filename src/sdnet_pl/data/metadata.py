@@ -1,6 +1,6 @@
 """What of a photo's metadata belongs into a cut-out of it: resolution, author, copyright, and when it was taken.
 
-All else stays behind: places (GPS), embedded thumbnails, which show the background, names of devices, makers' notes.
+Everything else is dropped: places (GPS), embedded thumbnails, which show the background, device names, makers' notes.
 """
 
 import re
@@ -75,7 +75,7 @@ class Metadata(NamedTuple):
 def read_metadata(picture: ImageFile.ImageFile) -> Metadata:
     """What is kept of an opened picture's metadata: of EXIF, else XMP, else IPTC, else the texts of a PNG.
 
-    What is damaged counts as unknown. Of a PNG that is not decoded yet, what stands behind the pixels is not seen.
+    What is damaged counts as unknown. In a PNG that is not decoded yet, what comes after the pixels is not seen.
     """
     kept = Metadata()
     for source in (_resolution, _of_exif, _of_xmp, _of_iptc, _of_texts):

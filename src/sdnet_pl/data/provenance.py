@@ -66,6 +66,6 @@ def require_ours(png: Path) -> None:
 def foreign(path: Path) -> InputError:
     """What to say of a file of someone else's that would be replaced."""
     return InputError(
-        f"{path} exists and was not written by sdnet-pl, which replaces nothing but its own files; give another name "
+        f"{path} exists and was not written by sdnet-pl, which replaces only its own files; give another name "
         "or folder."
     )

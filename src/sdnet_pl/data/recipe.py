@@ -26,11 +26,11 @@ class SampleRecipe:
     Args:
         photo: A sample is a photo with its mask or alpha and no composite.
         no_person: A composite shows its background alone.
-        second_person: A second person stands behind the first, merged exactly, and a third behind the second.
+        second_person: A second person is behind the first, merged exactly, and a third behind the second.
         whole_person: A person is in the middle and large, as portraits show people.
         person_scale: Range of the other people's longer side relative to the crop, drawn log-uniformly.
         object_in_front: An object that is not part of the people stands before them.
-        tone: The whole scene stands in another light: exposure, colour cast, gamma.
+        tone: The whole scene is in another light: exposure, colour cast, gamma.
         mirror: A foreground, background or photo has left and right exchanged.
         color_jitter: Each of them has other colours: brightness, contrast, saturation, hue.
         background_blur: A background is out of focus.

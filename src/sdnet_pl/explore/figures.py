@@ -90,7 +90,7 @@ def decoder_figure(inspection: Inspection, side: float = SIDE) -> Figure:
 
 
 def branches_figure(inspections: Sequence[Inspection], level: int, side: float = SIDE) -> Figure:
-    """How strongly AMPA's three branches answer at each place: the mean over the channels, behind their ReLU.
+    """How strongly AMPA's three branches answer at each place: the mean over the channels, after their ReLU.
 
     Bright is strong; each map has its own scale, from 0 to the largest mean, which stands above it.
 

@@ -72,7 +72,7 @@ def capture(model: SDNet, x: Tensor, names: Collection[str] = ()) -> MattingOutp
 
     def keep(name: str, module: torch.nn.Module, inputs: Any, output: Any) -> None:
         if not isinstance(output, Tensor):
-            raise InputError(f"{name} gives {type(output).__name__} and no tensor; ask for a module inside of it.")
+            raise InputError(f"{name} gives {type(output).__name__}, not a tensor; ask for a module inside it.")
         kept[name] = output.detach().clone()  # the next layer may work in place
 
     with ExitStack() as hooks:
@@ -81,9 +81,7 @@ def capture(model: SDNet, x: Tensor, names: Collection[str] = ()) -> MattingOutp
         out = model.forward_side_outputs(x, [name for name in names if name in FEATURE_NAMES])
     found = out.features | kept
     if idle := sorted(set(names) - found.keys()):
-        raise InputError(
-            f"{', '.join(map(repr, idle))} only holds modules and gives nothing; ask for one inside of it."
-        )
+        raise InputError(f"{', '.join(map(repr, idle))} only holds modules and gives nothing; ask for one inside it.")
     return out._replace(features=found)
 
 
@@ -131,7 +129,7 @@ def inspect_picture(
     x = planes
     if model.trimap:
         if target is None:
-            raise InputError("The network needs a trimap, which is made of the true alpha here; give that too.")
+            raise InputError("The network needs a trimap, which is made of the true alpha here; give it too.")
         trimap = trimap_channel(to_tensor(evaluation_trimap(reduced, trimap_kernel)))
         x = torch.cat([planes, trimap])
     weight = next(model.parameters())

@@ -12,7 +12,7 @@ from sdnet_pl.reporting.tables import headed, to_markdown
 
 
 def sliders(draw: Callable[..., Figure], **ranges: tuple[int, int]) -> object:
-    """Draws anew whenever a slider is let go; without ipywidgets draws once, with the first value of each.
+    """Draws again whenever a slider is released; without ipywidgets draws once, with the first value of each.
 
     Args:
         draw: Takes one number a slider, by name.

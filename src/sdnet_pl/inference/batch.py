@@ -39,7 +39,7 @@ class Done(NamedTuple):
 
 
 def cut_out_all(jobs: Sequence[Job], predictor: MattePredictor, options: Sequence[object], done: list[Done]) -> None:
-    """Write the cut-outs of photos, behind a progress bar where there are several.
+    """Write the cut-outs of photos, with a progress bar if there are several.
 
     Whatever ends it early, Ctrl-C too, leaves whole files alone: photos that are begun are finished.
 

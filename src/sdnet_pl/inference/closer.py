@@ -35,7 +35,7 @@ MARGINS = (0.35, 0.15)
 AGREEMENT = 0.85
 """Least IoU of the two looks: people have 0.94 and more for the most part, other things seldom."""
 STEPS = 3
-"""Wide looks at a candidate at most: who goes on beyond the first, as a body does below its head, gets another."""
+"""Most wide looks at a candidate: a person who continues beyond the first, as a body below its head, gets another."""
 _SOLID, _FAINT, _KNOWN = 0.5, 0.1, 0.2
 
 
@@ -155,7 +155,7 @@ def _part(alpha: Alpha, box: Box) -> Mask:
 
 
 def _ends_at(box: Box, crop: Box, shape: tuple[int, ...]) -> bool:
-    """Whether a box ends where a crop does and the photo goes on."""
+    """Whether a box ends where a crop does, inside the photo."""
     limits = (0, 0, *shape[:2])
     return any(a == b != limit for a, b, limit in zip(box, crop, limits, strict=True))
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sdnet_pl.errors import InputError
 
 STREAM = Path("-")
-"""Stands for standard input and output."""
+"""Means standard input and output."""
 SHOWN = 3
 
 
@@ -90,7 +90,9 @@ def _single_target(photos: list[Path], output: Path) -> Path | None:
     if photos[0] != STREAM and not photos[0].exists():
         raise _missing(photos[0])
     if output != STREAM and output.suffix.lower() != ".png":
-        raise InputError(f"{output} is no name of a cut-out, which is a PNG; give a name that ends in .png with -o.")
+        raise InputError(
+            f"{output} is not the name of a cut-out, which is a PNG; give a name that ends in .png with -o."
+        )
     return output
 
 

@@ -75,7 +75,7 @@ class WideMean(nn.Module):
 
 
 class Padded(nn.Module):
-    """A network behind reflection to the next multiple of its size, cropped again: takes any sides of at least 32."""
+    """A network after reflection to the next multiple of its size, cropped again: takes any sides of at least 32."""
 
     def __init__(self, network: SDNet) -> None:
         super().__init__()
@@ -313,7 +313,7 @@ def _heads(graph: onnx.GraphProto) -> list[str]:
 
 
 def _tidy(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Takes out what a reader of the file has no use for: paths of the machine, derived names, subnormal weights."""
+    """Removes what a reader of the file does not need: paths of the machine, derived names, subnormal weights."""
     del proto.metadata_props[:], proto.graph.metadata_props[:], proto.graph.value_info[:]
     for part in (*proto.graph.node, *proto.graph.input, *proto.graph.output, *proto.graph.initializer):
         del part.metadata_props[:]

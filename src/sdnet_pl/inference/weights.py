@@ -153,9 +153,9 @@ def read_weights(weights: str | Path) -> Trained:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (it is no mapping)
+            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (it is not a mapping)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is no safetensors file, or it is damaged ({error}); get it again.") from error
+        raise InputError(f"{path} is not a safetensors file, or it is damaged ({error}); get it again.") from error
     if metadata.get("format") != FORMAT:
         raise InputError(
             f"{path} holds no SDNet, or that of another version (its format is {metadata.get('format')!r}, not "
@@ -224,7 +224,7 @@ def write_weights(trained: Trained, path: Path, properties: Mapping[str, str]) -
         if not value.isfinite().all():
             raise InputError(
                 f"{trained.source} cannot be written as fp16: {key} holds a number that is not finite or above 65504; "
-                "use the checkpoint itself, or one of before the training diverged."
+                "use the checkpoint itself, or one saved before training diverged."
             )
         tensors[key] = value.masked_fill(value.abs() < torch.finfo(value.dtype).smallest_normal, 0).contiguous()
     metadata = {
@@ -261,9 +261,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def newest_checkpoint(run: Path) -> Path | None:
-    """The checkpoint that a stopped run goes on from: the newest that loads.
+    """The checkpoint that a stopped run resumes from: the newest that loads.
 
-    Those that are written to go on from count before the best ones.
+    Those that are written for resuming come before the best ones.
 
     Args:
         run: its directory.
@@ -287,5 +287,5 @@ def _loads(file: Path) -> bool:
         held = torch.load(file, map_location="cpu", weights_only=True)
     except Exception:  # damaged files make it raise nearly everything
         return False
-    # Of weights alone no fit can go on.
+    # A fit cannot resume from weights alone.
     return isinstance(held, dict) and ("state_dict" not in held or bool(held.get("optimizer_states")))

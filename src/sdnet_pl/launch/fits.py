@@ -31,7 +31,7 @@ def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") ->
     A fit outlives a caller that is killed; a later call waits for it.
 
     Args:
-        run_dir: The run's directory. One without a checkpoint that loads is begun anew.
+        run_dir: The run's directory. One without a checkpoint that loads starts again.
         arguments: Of `sdnet-pl fit`, without the directory.
         module: What takes the place of `python -m sdnet_pl`.
 

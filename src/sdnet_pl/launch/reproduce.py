@@ -71,7 +71,7 @@ def train(rows: Sequence[str], seeds: Sequence[int], runs: Path, data: Path, con
         except subprocess.CalledProcessError as error:
             raise InputError(
                 f"The fit in {run} ended with exit status {error.returncode}, as it said above; mend that, and the "
-                "same command goes on."
+                "same command resumes."
             ) from None
 
 

@@ -92,7 +92,7 @@ def run_trial(sweep: Mapping[str, Any], chosen: Mapping[str, Any], folder: Path)
     constants = {key: spec["value"] for key, spec in sweep["parameters"].items() if "value" in spec}
     values = {key: value for key, value in {**constants, **chosen}.items() if not key.startswith("trainer.logger")}
     arguments: list[str] = []
-    for part in sweep["command"][2:]:  # behind `sdnet-pl fit`
+    for part in sweep["command"][2:]:  # after `sdnet-pl fit`
         arguments += [f"--{key}={value}" for key, value in values.items()] if part == "${args}" else [part]
     finish(folder, arguments)
     scores: list[float] = []

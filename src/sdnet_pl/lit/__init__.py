@@ -1,4 +1,4 @@
-"""The Lightning side: the module that trains and scores, and what a run leaves behind."""
+"""The Lightning side: the module that trains and scores, and what a run writes."""
 
 from sdnet_pl.lit.module import SDNetModule
 

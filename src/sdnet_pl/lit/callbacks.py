@@ -114,7 +114,7 @@ class Panels(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if dataloader_idx == 0 and batch_idx in {i * total // self.count for i in range(self.count)}:
-            # A photo of many megapixels would take as many seconds to draw, behind every validation.
+            # A photo of many megapixels would take as many seconds to draw, after every validation.
             self.rows.append(reduced(_panel_row(outputs, batch), SHOWN))
             self.indices.append(_index(trainer, batch_idx))
 
@@ -230,7 +230,7 @@ class Throughput(Callback):
         self.samples, self.start = 0, time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew: a validation is no part of the throughput."""
+        """Restart the count: a validation is not part of the throughput."""
         self.samples, self.start = 0, time.perf_counter()
 
     def on_train_batch_end(

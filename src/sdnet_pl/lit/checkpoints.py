@@ -30,7 +30,7 @@ class WholeFiles(TorchCheckpointIO):
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        buffer = BytesIO()  # on a full disk torch would say neither so nor where
+        buffer = BytesIO()  # on a full disk torch would not say so, nor where
         torch.save(checkpoint, buffer)
         write_bytes(path, buffer.getbuffer())
 
@@ -53,7 +53,7 @@ class BestCheckpoint(ModelCheckpoint):
         return {**super().state_dict(), "best_step": self.best_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """A run that was moved, or whose directory is given otherwise, goes on with its own best checkpoint."""
+        """A run that was moved, or whose directory is spelled another way, keeps its own best checkpoint."""
         assert self.dirpath is not None
 
         def here(path: str) -> str:

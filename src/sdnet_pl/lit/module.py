@@ -303,7 +303,7 @@ class SDNetModule(LightningModule):
         checkpoint["training_size"] = self.data.size_in_epoch(self.current_epoch)
         checkpoint["skipped_steps"] = self.skipped_steps
         checkpoint["licence"] = self.licence
-        # Subnormal weights slow a CPU down. In place, so that a run that goes on has the same weights as a resumed one.
+        # Subnormal weights slow a CPU down. In place: an uninterrupted run has the same weights as a resumed one.
         for state in ("state_dict", "current_model_state"):
             for value in checkpoint.get(state, {}).values():
                 if value.is_floating_point():

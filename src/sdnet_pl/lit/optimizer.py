@@ -24,7 +24,7 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         params: The parameters of a network.
-        adam: Those of them that get Adam whatever their shape.
+        adam: Those that use Adam whatever their shape.
         lr: Learning rate of Adam.
         muon_lr: The length of a step of Muon in the spectral norm, before a factor of sqrt(out / in) for matrices
             with more rows than columns.
@@ -64,7 +64,7 @@ class Muon(torch.optim.Optimizer):
         if sizes != ours:
             raise InputError(
                 "This run with Muon was begun by a version of sdnet_pl that had AMPA's gates under Muon too, or with "
-                "another network; it cannot go on. Begin another from its weights: --model.weights RUN/last.ckpt."
+                "another network; it cannot be resumed. Start another from its weights: --model.weights RUN/last.ckpt."
             )
         super().load_state_dict(state_dict)
 
@@ -73,7 +73,7 @@ class Muon(torch.optim.Optimizer):
         """Update the parameters that have a gradient.
 
         Args:
-            closure: Computes the loss and the gradients anew.
+            closure: Computes the loss and the gradients again.
 
         Returns:
             The closure's loss, or none.

@@ -136,7 +136,7 @@ def score_table(
         for line in group
     ]
     missing = [f"{folder}: {reason}" for folder, reason in sorted({**left, **unmatched}.items())]
-    parts = [text, "\n".join(notes), _bullets("Behind the measured columns:", about)]
+    parts = [text, "\n".join(notes), _bullets("The measured columns come from:", about)]
     title = "Not in this table (--benchmark NAME takes the scores on another benchmark):"
     return _page([*parts, _bullets(title, missing), _footnotes(table)]), rows
 
@@ -276,7 +276,7 @@ def _about(line: Line, group: Sequence[Line], paper: Mapping[str, Any]) -> str:
     if first.training is None:
         return f"{line.network}, evaluated in {folders}"
     settings = [other.results[0].training or {} for other in group]
-    # What a config of before does not name could not happen then.
+    # An older config does not name what its version could not do.
     unlike = {key for key, value in paper.items() if first.training.get(key, value) != value}
     if len(settings) > 1:
         own = first.setting.keys() - {"model.preset", "model.network"}

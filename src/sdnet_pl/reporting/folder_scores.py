@@ -79,7 +79,7 @@ class FolderScores(Dataset[PictureScores]):
         return PictureScores(values, histogram, sha256, inverted_to(pred, alpha))
 
     def score_all(self, workers: int = 0) -> tuple[dict[str, dict[str, float]], dict[str, float], dict[str, Any]]:
-        """Scores every picture, behind a progress bar.
+        """Scores every picture, with a progress bar.
 
         Args:
             workers: Processes; 0: this one. The results are the same for any number.

@@ -76,7 +76,7 @@ def find_results(places: Iterable[Path]) -> tuple[list[Result], dict[Path, str]]
     folders: dict[Path, Path] = {}
     for place in places:
         if not place.is_dir():
-            raise InputError(f"{place} is no directory; give those of runs, or one above them.")
+            raise InputError(f"{place} is not a directory; give those of runs, or one above them.")
         files = walk(place, hidden=True).files
         found = {file.parent for file in files if file.name == "metrics.csv" or file.match("config*.yaml")}
         found = {folder for folder in found if _scores_here(folder) or (folder / "config.yaml").exists()}
@@ -135,7 +135,7 @@ def _read(folder: Path) -> list[Result]:
 
 
 def _training(folder: Path) -> tuple[dict[str, Any], Path]:
-    """The config of the training behind the scores of a folder, and where it ran.
+    """The config of the training whose scores a folder holds, and where it ran.
 
     The config of a ``test`` says how it scored; how the network was trained stands beside its checkpoint.
     """
@@ -175,7 +175,7 @@ def _training(folder: Path) -> tuple[dict[str, Any], Path]:
 
 
 def _arguments(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the model: a checkpoint that is gone on from says of a preset's own network that nothing is changed."""
+    """Those of the model: a resumed run's checkpoint says of a preset's own network that nothing is changed."""
     return {**config["model"], "network": config["model"].get("network") or {}}
 
 

@@ -29,7 +29,7 @@ def read_config(file: Path) -> dict[str, Any]:
 
     Raises:
         InputError: the file is missing or no text.
-        yaml.YAMLError: it is no yaml.
+        yaml.YAMLError: it is not YAML.
         omegaconf.errors.OmegaConfBaseException: a reference leads nowhere.
     """
     # Of a variable that is never set its default counts, which is what it was.

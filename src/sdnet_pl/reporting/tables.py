@@ -55,7 +55,7 @@ def scores_of(row: Mapping[str, str]) -> dict[str, float]:
         By keys of ``METRIC_LABELS``, in the units of the functionals.
 
     Raises:
-        ValueError: A score is no number.
+        ValueError: A score is not a number.
 
     Example:
         >>> scores_of({"benchmark": "ppm-100", "mad_whole": "0.0123", "sad_unknown": ""})

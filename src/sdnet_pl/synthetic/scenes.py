@@ -217,7 +217,7 @@ def _clutter(rng: np.random.Generator, field: Array) -> Array:
 
 
 def strands(rng: np.random.Generator, field: Array) -> Array:
-    """Grass, wires, fur or fringes: fine curved lines that are no hair."""
+    """Grass, wires, fur or fringes: fine curved lines that are not hair."""
     count = int(rng.integers(30, 220))
     heading = between(rng, 0, 2 * math.pi) + rng.normal(0, between(rng, 0.1, 1.0), (count, 1))
     u = np.linspace(0, 1, 8)[None]

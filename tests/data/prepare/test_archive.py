@@ -126,5 +126,5 @@ def test_another_archive_may_follow_one_that_held_something_else(packed, tmp_pat
 def test_what_is_no_archive_is_named(tmp_path, capsys):
     (tmp_path / "Distinctions-646.rar").write_bytes(b"Rar!")
     assert main(["prepare", "ppm100", str(tmp_path / "Distinctions-646.rar"), str(tmp_path / "DST")]) == 2
-    assert "is no .zip or .tar archive; unpack it, and give the folder" in capsys.readouterr().err
+    assert "is not a .zip or .tar archive; unpack it, and give the folder" in capsys.readouterr().err
     assert not (tmp_path / "DST").exists()

@@ -143,7 +143,7 @@ def test_a_name_that_is_no_text_is_a_bad_picture(tree, prepare, source, tmp_path
     except OSError:
         pytest.skip("this file system takes names in UTF-8 alone")
     assert prepare("cutouts") == 1
-    assert r"'train/caf\udce9' is no name in UTF-8; rename the file" in capsys.readouterr().err
+    assert r"'train/caf\udce9' is not a UTF-8 name; rename the file" in capsys.readouterr().err
     assert prepare("cutouts", "--skip-bad") == 0
     assert main(["prepare", "--verify", str(tmp_path / "DST")]) == 0
 
@@ -392,7 +392,7 @@ def test_verify_needs_a_manifest(tree, prepare, tmp_path, spoil_manifest, capsys
         ("link", "data/out", "lie in one another"),
         ("nowhere", "out", "nowhere does not exist; give the data set's folder or archive"),
         ("data", "file", "file is a file; give the folder to write"),
-        ("data", "full", "holds files that are no prepared data set"),
+        ("data", "full", "holds files that are not a prepared data set"),
     ],
 )
 def test_paths_are_checked_before_anything_is_written(tmp_path, capsys, source, destination, message):

@@ -80,7 +80,7 @@ def test_lists_add_up(tree, prepare, written, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "cannot be read"), (b"\n \n", "is empty"), (b"\xff\xfe\0", "is no text in UTF-8")]
+    ("content", "message"), [(None, "cannot be read"), (b"\n \n", "is empty"), (b"\xff\xfe\0", "is not UTF-8 text")]
 )
 def test_a_list_that_is_none_is_refused(tree, error, tmp_path, content, message):
     tree("adobe")
@@ -145,7 +145,7 @@ def test_pictures_of_coco_without_annotations_are_named(tree, prepare, source, w
     assert "val2017/ has no instances_val2017.json" in printed
     assert "train2017/ lacks 1 of the 3 pictures that show nobody (000000000003.jpg" in printed
     (source / "annotations/instances_train2017.json").write_text("{")
-    assert "instances_train2017.json is no file of COCO's instance annotations" in error("coco")
+    assert "instances_train2017.json is not a file of COCO's instance annotations" in error("coco")
 
 
 @pytest.mark.parametrize("name", DATASETS)

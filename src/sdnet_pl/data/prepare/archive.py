@@ -65,7 +65,7 @@ def _extract(archive: Path, folder: Path) -> None:
 
 
 def _require_end(archive: tarfile.TarFile) -> None:
-    """Refuse an archive that breaks off: tarfile takes a damaged header for the end, and checks nothing behind it."""
+    """Refuse an archive that breaks off: tarfile takes a damaged header for the end, and checks nothing after it."""
     assert archive.fileobj
     archive.fileobj.seek(archive.offset)
     if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):

@@ -109,7 +109,7 @@ def _coco_without_people(file: Path) -> set[str]:
         busy = {item["image_id"] for item in content["annotations"] if item["category_id"] in people}
         return {image["file_name"] for image in content["images"] if image["id"] not in busy}
     except (ValueError, TypeError, KeyError):
-        raise InputError(f"{file} is no file of COCO's instance annotations; download it again.") from None
+        raise InputError(f"{file} is not a file of COCO's instance annotations; download it again.") from None
 
 
 COCO = Dataset(

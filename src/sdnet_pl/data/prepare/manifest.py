@@ -24,7 +24,7 @@ class Journal:
 
     Args:
         destination: the folder of the prepared data set; made if it is missing.
-        header: all that decides on its bytes; a run may only go on with the same.
+        header: all that decides on its bytes; a run can only be resumed with the same.
 
     Attributes:
         complete: whether an earlier run has written the manifest.
@@ -50,7 +50,7 @@ class Journal:
                 _require_same(destination, begun, self.header)
         elif destination.exists() and any(destination.iterdir()):
             raise InputError(
-                f"{destination} holds files that are no prepared data set; give a folder that is new or empty."
+                f"{destination} holds files that are not a prepared data set; give a folder that is new or empty."
             )
 
     def __enter__(self) -> "Journal":
@@ -126,7 +126,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         reason = "its preparation has not ended: run it again" if (folder / JOURNAL).exists() else "prepare one first"
         raise InputError(f"{folder} holds no {MANIFEST}; {reason}.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{folder / MANIFEST} is damaged; prepare the data set anew into another folder.") from None
+        raise InputError(f"{folder / MANIFEST} is damaged; prepare the data set again, into another folder.") from None
     return manifest
 
 

@@ -143,7 +143,7 @@ def describe(file: Path) -> dict[str, Any]:
 
 def _background(name: str, file: Path, max_side: int) -> Contents:
     image = read_rgb(file)
-    # A JPEG that fits loses nothing by not being encoded anew.
+    # A JPEG that fits is copied, since encoding it again would lose quality.
     if max(image.shape) <= max_side and file.suffix.lower() in _JPEG:
         return {f"{name}{file.suffix}": file}
     return {f"{name}.jpg": reduce_picture(image, max_side)}
@@ -156,7 +156,7 @@ def _require_text(name: str) -> None:
         remedy = "rename the file or its folder"
         if sys.getfilesystemencoding() != "utf-8":  # then every name with an accent looks like that
             remedy = "set PYTHONUTF8=1, or, where it is none, rename the file"
-        raise InputError(f"{name!a} is no name in UTF-8; {remedy}.") from None
+        raise InputError(f"{name!a} is not a UTF-8 name; {remedy}.") from None
 
 
 def _beside(picture: Path, color: NDArray[np.uint8], file: Path) -> NDArray[np.uint8]:

@@ -180,7 +180,7 @@ class MaskFolder(_FolderSource[LabelledPhoto], PhotoSource):
         weight: as of :class:`CutoutFolder`.
 
     Raises:
-        InputError: as :class:`PairFolder`, and :meth:`load` for a mask with a grey that is neither black nor white.
+        InputError: as :class:`PairFolder`, and :meth:`load` for a mask with values other than black and white.
     """
 
     parts = (("image", "picture"), ("mask", "mask"))
@@ -288,7 +288,7 @@ def _raise_all(path: str | Path, problems: Iterable[InputError | None]) -> None:
     found = [str(problem) for problem in problems if problem]
     if found[1:]:
         more = [f"And {len(found) - 20} more."] if found[20:] else []  # of a folder of something else
-        raise InputError("\n".join([f"{len(found)} pictures in {path} are not as they must be.", *found[:20], *more]))
+        raise InputError("\n".join([f"{len(found)} pictures in {path} are not as they should be.", *found[:20], *more]))
     if found:
         raise InputError(found[0])
 

@@ -1,13 +1,13 @@
 """Shards as sources: prepared pictures packed into litdata's files, on a disk or in object storage.
 
 Training draws pictures at random, each by its number, and so do these sources: an order by shards would mix pictures
-less, and could neither be dealt out to any number of processes nor gone on with in its middle. It costs this:
+less, and could neither be shared among any number of processes nor resumed mid-epoch. It costs this:
 
 * In a folder, on a network's disk too, a picture is a part of a file that is mapped into memory: nothing is copied or
   read ahead to the shard's end, and there are no directories of millions of files.
 * From object storage (``s3://``, ``gs://``, ``r2://``; of others litdata may fetch whole shards), every picture is
   fetched when it is drawn, by two requests for a range of bytes. Nothing but the index is kept on the local disk,
-  so a set may be of any size; but an epoch fetches every picture that it draws anew. Loader processes hide the
+  so a set may be of any size; but an epoch fetches every picture that it draws again. Loader processes hide the
   requests' delay: set ``data.workers`` by it. Where a disk can hold the set, copy it there.
 """
 
