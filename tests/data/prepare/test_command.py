@@ -14,7 +14,7 @@ from PIL import Image
 
 from sdnet_pl.cli import main
 from sdnet_pl.data.image_io import write_png
-from sdnet_pl.data.prepare import samples
+from sdnet_pl.data.prepare import samples, workers
 from sdnet_pl.data.prepare.manifest import JOURNAL, Journal
 
 MAX_SIDE = 48
@@ -160,7 +160,7 @@ KILLED_WHILE_WRITING = """
 import os, signal, sys
 from sdnet_pl.cli import main
 from sdnet_pl.data.image_io import atomic_write
-from sdnet_pl.data.prepare import samples
+from sdnet_pl.data.prepare import samples, workers
 
 write, calls = samples.write_png, []
 
@@ -210,13 +210,13 @@ def check_going_on(prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert done
     assert len(done) < 10
     redone: list[str] = []
-    real = samples.write_sample
+    real = workers.write_sample
 
     def counted(sample, *rest):
         redone.append(sample.key)
         return real(sample, *rest)
 
-    monkeypatch.setattr(samples, "write_sample", counted)
+    monkeypatch.setattr(workers, "write_sample", counted)
     assert prepare("cutouts") == 0
     after = stamps(tmp_path / "DST")
     assert {name: after[name] for name in done} == {name: before[name] for name in done}
@@ -329,7 +329,7 @@ def test_a_process_that_dies_is_explained(tree, source, tmp_path):
     tree("cutouts")
     script = """
 import os, sys
-from sdnet_pl.data.prepare import samples
+from sdnet_pl.data.prepare import samples, workers
 if __name__ == "__main__":
     from sdnet_pl.cli import main
     sys.exit(main(sys.argv[1:]))
