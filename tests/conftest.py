@@ -74,7 +74,7 @@ def start_method(request: pytest.FixtureRequest) -> Iterator[str]:
 def compose(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], Any]:
     """Makes the network and the data of a command line as for its run, which does not begin: an ``SDNetCLI``."""
     from sdnet_pl.cli import main
-    from sdnet_pl.lit.cli import SDNetCLI
+    from sdnet_pl.cli.lightning import SDNetCLI
 
     def composed(arguments: list[str]) -> SDNetCLI:
         made: list[SDNetCLI] = []

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdnet_pl.cli import LIGHTNING_COMMANDS, _parser, main
+from sdnet_pl.cli import main
+from sdnet_pl.cli.main import LIGHTNING_COMMANDS, _parser
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from tests.conftest import draw_pictures
 
@@ -95,7 +96,7 @@ def parse(arguments: list[str]) -> None:
             main([*arguments, "--print_config"])
         assert ended.value.code in (0, None)
     else:
-        _parser().parse_args(arguments)
+        _parser(arguments).parse_args(arguments)
 
 
 def check(command: list[str], run: bool) -> None:

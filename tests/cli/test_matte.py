@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from sdnet_pl.cli import matte
 from sdnet_pl.data import image_io
 from sdnet_pl.data.image_io import read_rgba, write_png
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference import batch, matte
+from sdnet_pl.inference import batch
 
 
 class Red(nn.Module):

@@ -14,7 +14,7 @@ MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2
 def write_tiff(path: Path, planes: np.ndarray, photometric: int, order: str, planar: bool, rows: int = 5) -> None:
     """Planes ``[C, H, W]`` without compression, in strips of a few rows (TIFF 6.0)."""
     channels, height, width = planes.shape
-    stored = planes.astype(planes.dtype.newbyteorder(order))
+    stored = planes.astype(f"{order}{planes.dtype.str[1:]}")
     parts = stored if planar else stored.transpose(1, 2, 0)[None]
     strips = [part[top : top + rows].tobytes() for part in parts for top in range(0, height, rows)]
     starts = [8 + sum(map(len, strips[:number])) for number in range(len(strips))]

@@ -14,7 +14,7 @@ import yaml
 from jsonargparse import Namespace
 
 from sdnet_pl.cli import main
-from sdnet_pl.cli.lightning import SDNetCLI, _warn_of_an_idle_root
+from sdnet_pl.cli.lightning import _warn_of_an_idle_root
 from sdnet_pl.data import MattingDataModule
 from sdnet_pl.data.config import find_benchmark
 from sdnet_pl.data.image_io import write_png
