@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--reference {reference} is not measured; choose one of {', '.join(names)}.")
     for file in args.onnx:
         if not file.is_file():
-            parser.error(f"--onnx {file} is no file.")
+            parser.error(f"--onnx {file} is not a file.")
     known = {name: counts(name) for name in args.models}
 
     with tempfile.TemporaryDirectory() as folder:

@@ -61,7 +61,7 @@ def find_files(pred: Path, alpha: Path, trimap: Path | None) -> dict[str, Files]
             if header[:2] != headers.get(true, header)[:2]
         ]
     if first:
-        raise InputError(f"{len(colored)} file(s) are no alphas or trimaps: {some(colored)}. {first}")
+        raise InputError(f"{len(colored)} file(s) are not alphas or trimaps: {some(colored)}. {first}")
     if unequal:
         raise InputError(
             f"{len(unequal)} file(s) of {len(alphas)} pictures differ in size from their alpha: {some(unequal)}; "
