@@ -233,7 +233,7 @@ def test_it_is_composed(
     check_data(composed.datamodule)
 
 
-# The others are trained in tests of their own: cutouts.yaml in tests/cli, small.yaml in tests/experiments.
+# The others are trained in tests of their own: cutouts.yaml in tests/lit, small.yaml in tests/experiments.
 @pytest.mark.parametrize("config", ["quickstart/synthetic.yaml", "weights/sdnet-fast-trimap.yaml"])
 def test_a_step_of(config: str, recipe_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert main(quick(EXPERIMENTS / config, recipe_root, tmp_path, monkeypatch)) == 0
