@@ -170,8 +170,11 @@ def test_links_reach_files():
 
 
 def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path):
-    for name in ("docs", "src", "zensical.toml", "CHANGELOG.md", "MODEL_CARD.md"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    # Copies: Zensical follows links, and would write beside the original.
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    for name in ("zensical.toml", "CHANGELOG.md", "MODEL_CARD.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "src").symlink_to(ROOT / "src")
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
     built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
