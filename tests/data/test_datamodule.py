@@ -163,15 +163,15 @@ def test_photos_and_composites_share_a_batch(photos):
 def test_every_chance_reaches_the_samples(photos):
     data = small(photos=[photos], cache=True, **dict.fromkeys(CHANCES, 0.5))
     data.setup("fit")
-    assert {name: getattr(data.training, name) for name in CHANCES} == dict.fromkeys(CHANCES, 0.5)
+    assert {name: getattr(data.training.recipe, name) for name in CHANCES} == dict.fromkeys(CHANCES, 0.5)
     assert data.training.cached == {}
     other = small(**dict.fromkeys(LOOKS, 0.125))
     other.setup("fit")
-    assert {name: getattr(other.training, name) for name in LOOKS} == dict.fromkeys(LOOKS, 0.125)
+    assert {name: getattr(other.training.recipe, name) for name in LOOKS} == dict.fromkeys(LOOKS, 0.125)
     plain = small()
     plain.setup("fit")
-    assert not any(getattr(plain.training, name) for name in CHANCES)
-    assert {name: getattr(plain.training, name) for name in LOOKS} == LOOKS
+    assert not any(getattr(plain.training.recipe, name) for name in CHANCES)
+    assert {name: getattr(plain.training.recipe, name) for name in LOOKS} == LOOKS
     assert plain.training.cached is None
     assert "known" not in next(iter(plain.train_dataloader()))
 
