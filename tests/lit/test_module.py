@@ -27,7 +27,7 @@ class BlurModule(SDNetModule):
 
 def test_a_subclass_trains_its_own_network_and_builds_no_other(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "create_model", None)
-    trained = BlurModule(lr=0.5)
+    trained = BlurModule(lr=0.5, distillation="none")
     assert {name.split(".")[0] for name in trained.state_dict()} == {"model"}
     x = torch.rand(2, 3, 64, 64)
     out = trained.training_forward(x)

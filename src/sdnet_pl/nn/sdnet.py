@@ -53,7 +53,7 @@ class MattingNetwork(nn.Module):
         return self.forward_side_outputs(x).alpha
 
     def forward_side_outputs(self, x: Tensor) -> MattingOutput:
-        """The alpha with the side outputs, which a network without any leaves empty."""
+        """The alpha with the side outputs; where there are none, distillation must be none."""
         raise NotImplementedError
 
 
