@@ -1,5 +1,6 @@
 """What ``import sdnet_pl`` offers: typed for a user's own code, and imported on first use."""
 
+import ast
 import os
 import re
 import subprocess
@@ -53,6 +54,16 @@ def test_a_type_checker_knows_every_public_name(tmp_path: Path):
     unknown = [name for name, kind in zip(names, types, strict=True) if kind == "Any" or kind.endswith("-> Any")]
     assert [name for name in unknown if not gives_pandas(name)] == []
     assert dict(zip(names, types, strict=True)).items() >= USES.items()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_type_checkers_are_told_of_the_same_names(package: str):
+    body = ast.parse(Path(str(import_module(package).__file__)).read_text()).body
+    blocks = [node for node in body if isinstance(node, ast.If)]
+    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
+    told = {alias.name: node.module for node in imports for alias in node.names}
+    assert told.keys() == set(import_module(package).__all__)
+    assert all(getattr(import_module(str(home)), name) is found(f"{package}.{name}") for name, home in told.items())
 
 
 @pytest.mark.parametrize("name", NAMES)

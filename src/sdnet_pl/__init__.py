@@ -34,4 +34,25 @@ if TYPE_CHECKING:
     from sdnet_pl.metrics import MattingMetric as MattingMetric
     from sdnet_pl.nn import SDNet as SDNet
 else:
-    __all__, __getattr__, __dir__ = lazy(__name__, __file__)
+    __all__, __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "sdnet_pl.data": ("MattingDataModule",),
+            "sdnet_pl.inference": ("MattePredictor", "load_pretrained", "load_weights", "new_session", "remove"),
+            "sdnet_pl.inference.weights": ("create_model",),
+            "sdnet_pl.lit": ("SDNetModule",),
+            "sdnet_pl.losses": ("MattingObjective",),
+            "sdnet_pl.metrics": (
+                "MAD",
+                "METRIC_LABELS",
+                "MSE",
+                "SAD",
+                "BenchmarkMetrics",
+                "ConnectivityError",
+                "ConstantMatteReference",
+                "GradientError",
+                "MattingMetric",
+            ),
+            "sdnet_pl.nn": ("SDNet",),
+        },
+    )

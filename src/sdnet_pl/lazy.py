@@ -1,32 +1,28 @@
 """Public names that are imported on first use, and that editors and type checkers know all the same."""
 
-import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 
 from sdnet_pl.errors import InputError
 
 
 def lazy(
-    module: str, file: str, extra: str | None = None
+    module: str, names: Mapping[str, Sequence[str]], extra: str | None = None
 ) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
-    """What a package offers: the names that its block ``if TYPE_CHECKING:`` imports, each loaded when it is asked for.
+    """What a package offers, each name loaded when it is asked for.
 
-    The block is the only table. A type checker reads it as imports; here its source is read.
+    Type checkers read the same names in the package's block ``if TYPE_CHECKING:``; a test holds the two together.
 
     Args:
         module: ``__name__`` of the package.
-        file: its ``__file__``.
+        names: the public names, by the module that holds them.
         extra: the extra of ``sdnet_pl`` that installs what the names need.
 
     Returns:
         ``__all__``, ``__getattr__`` and ``__dir__`` of the package. Its ``__getattr__`` raises an InputError for a name
         whose extra is not installed.
     """
-    blocks = [node for node in ast.parse(Path(file).read_text(encoding="utf-8")).body if isinstance(node, ast.If)]
-    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
-    homes = {alias.name: str(node.module) for node in imports for alias in node.names}
+    homes = {name: home for home, own in names.items() for name in own}
 
     def get(name: str) -> object:
         if name not in homes:

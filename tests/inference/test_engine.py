@@ -1,6 +1,8 @@
 """ONNX Runtime and PyTorch matte alike; which of them runs; and what is refused."""
 
 import logging
+import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -8,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite_uint8
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.engine import open_engine
+from sdnet_pl.inference.engine import GPU_NODES, open_engine
 from sdnet_pl.inference.predictor import MattePredictor
 from sdnet_pl.inference.pretrained import FOLDER
+from sdnet_pl.inference.weights import load_weights
 from sdnet_pl.nn import sdnet
 
 
@@ -53,6 +57,25 @@ def test_an_exported_file_is_as_good_as_a_name(tmp_path: Path, photo: np.ndarray
     own, ships = (open_engine(weights, "cpu") for weights in (tmp_path / "own.onnx", "sdnet-fast"))
     first, second = (MattePredictor(engine.network, engine.size).alpha(photo) for engine in (own, ships))
     np.testing.assert_array_equal(first, second)
+    predictor = pickle.loads(pickle.dumps(MattePredictor(own.network, own.size)))
+    np.testing.assert_array_equal(predictor.alpha(photo), first)
+
+
+@pytest.mark.parametrize("node", GPU_NODES)
+def test_a_machine_that_may_have_a_gpu_asks_pytorch(
+    node: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr(Path, "exists", lambda path: str(path) == node or os.path.exists(path))
+    asked = []
+
+    def choose_device() -> torch.device:
+        asked.append(True)
+        return torch.device("cpu")
+
+    monkeypatch.setattr("sdnet_pl.inference.torch_network.choose_device", choose_device)
+    open_engine()
+    assert asked
 
 
 def test_matte_does_not_import_pytorch(tmp_path: Path, photo: np.ndarray):
@@ -79,6 +102,8 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path):
         open_engine(tmp_path / "own.onnx", backend="torch")
     with pytest.raises(InputError, match="device 'mps' is not available to ONNX Runtime here"):
         open_engine(device="mps", backend="onnx")
+    with pytest.raises(InputError, match="is an ONNX file, which ONNX Runtime runs"):
+        load_weights(tmp_path / "own.onnx")
     with pytest.raises(InputError, match=r"cut\.onnx is damaged, or sdnet-pl export did not write it"):
         open_engine(cut, "cpu")
 

@@ -91,8 +91,19 @@ def test_pillow_images_of_other_modes_and_orientations(photo: np.ndarray, sessio
     turned = Image.fromarray(photo).rotate(90, expand=True)
     turned.getexif()[0x0112] = 6
     np.testing.assert_array_equal(np.asarray(remove(turned, session=session)), expected)
-    for mode in ("CMYK", "L", "P", "RGBA"):
-        assert remove(Image.fromarray(photo).convert(mode), session=session).mode == "RGBA"
+    for mode in ("CMYK", "L", "P", "RGBA", "HSV", "La", "RGBa", "I;16"):
+        start = Image.fromarray(photo).convert("RGBA" if mode == "RGBa" else "LA" if mode == "La" else "RGB")
+        start = start.convert("L") if mode == "I;16" else start
+        assert remove(start.convert(mode), session=session).mode == "RGBA"
+
+
+def test_a_transparent_colour_is_seen_as_in_a_file(photo: np.ndarray, session: Session):
+    palette = Image.fromarray(photo).convert("P")
+    packed = io.BytesIO()
+    palette.save(packed, "PNG", transparency=int(np.asarray(palette)[0, 0]))
+    image = Image.open(io.BytesIO(packed.getvalue()))
+    of_file = Image.open(io.BytesIO(remove(packed.getvalue(), session=session)))
+    np.testing.assert_array_equal(np.asarray(remove(image, session=session)), np.asarray(of_file))
 
 
 def test_sessions_are_pickled_and_shared(photo: np.ndarray, session: Session, expected: np.ndarray):
@@ -108,6 +119,11 @@ def test_sessions_are_pickled_and_shared(photo: np.ndarray, session: Session, ex
         (7, {}, "a picture is a path, bytes, a Pillow image, an array or a tensor, not int"),
         (np.zeros((4, 4)), {}, r"RGB uint8 \[H, W, 3\], not float64 \[4, 4\]"),
         (torch.zeros(4, 8, 8), {}, r"RGB \[3, H, W\], not \[4, 8, 8\]"),
+        (torch.zeros(3, 8, 8, dtype=torch.int32), {}, r"uint8, or of floats in \[0, 1\], not torch.int32"),
+        (torch.full((3, 8, 8), 200.0), {}, r"not torch.float32 in \[200, 200\]"),
+        (torch.full((3, 8, 8), float("nan")), {}, "not torch.float32"),
+        (torch.zeros(3, 0, 8), {}, "at least one pixel"),
+        (Image.new("RGB", (0, 5)), {}, "at least one pixel"),
         (b"text", {}, "The picture cannot be read as a picture"),
         ("nobody.jpg", {}, "nobody.jpg"),
         (np.zeros((40, 40, 3), np.uint8), {"output": "a.png"}, "output is for paths"),

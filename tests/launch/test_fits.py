@@ -1,5 +1,6 @@
 """Fits of a caller that was killed."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -31,17 +32,17 @@ fits.finish(Path(sys.argv[1]), [])
 
 def test_a_fit_that_outlives_its_caller_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     """And no second one begins in its directory."""
-    run, gate, flock = tmp_path / "run", tmp_path / "gate", fits.fcntl.flock
+    run, gate, flock = tmp_path / "run", tmp_path / "gate", fcntl.flock
     os.mkfifo(gate)
     command = [sys.executable, "-c", KILLED, str(run), str(gate)]
     assert subprocess.run(command).returncode == -signal.SIGKILL
 
     def waiting(file: TextIO, operation: int) -> None:
-        if not operation & fits.fcntl.LOCK_NB:
+        if not operation & fcntl.LOCK_NB:
             gate.write_text("end")  # the fit of the first caller ends now
         flock(file, operation)
 
-    monkeypatch.setattr(fits.fcntl, "flock", waiting)
+    monkeypatch.setattr(fcntl, "flock", waiting)
     monkeypatch.setattr(fits.subprocess, "run", None)
     fits.finish(run, [])
     assert (run / "metrics.csv").exists()

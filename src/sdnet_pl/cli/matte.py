@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.size is not None:
         check_size(args.size)
-    options = sha256(weights), args.size, args.backend
+    options = sha256(weights), args.size, *([args.backend] if args.backend else [])
     left = leave_out_done(jobs, lambda photo: job_hash(sha256(photo), *options), args.overwrite)
     load = choose_engine(args.weights, args.device, args.backend, threads=1)
     if jobs[0].target != STREAM:

@@ -20,4 +20,19 @@ if TYPE_CHECKING:
     from sdnet_pl.data.sources.shards import BackgroundShards as BackgroundShards
     from sdnet_pl.data.sources.shards import PairShards as PairShards
 else:
-    __all__, __getattr__, __dir__ = lazy(__name__, __file__)
+    __all__, __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "sdnet_pl.data.benchmarks": ("AlphaBenchmark", "CompositeBenchmark", "PhotoBenchmark"),
+            "sdnet_pl.data.datamodule": ("MattingDataModule",),
+            "sdnet_pl.data.sources.folders": (
+                "BackgroundFolder",
+                "CutoutFolder",
+                "LabelledFolder",
+                "MaskFolder",
+                "PairFolder",
+            ),
+            "sdnet_pl.data.sources.procedural": ("ProceduralBackgrounds", "ProceduralPortraits"),
+            "sdnet_pl.data.sources.shards": ("BackgroundShards", "PairShards"),
+        },
+    )

@@ -33,4 +33,34 @@ if TYPE_CHECKING:
     from sdnet_pl.explore.widgets import sliders as sliders
     from sdnet_pl.explore.widgets import table as table
 else:
-    __all__, __getattr__, __dir__ = lazy(__name__, __file__, extra="notebooks")
+    __all__, __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "sdnet_pl.explore.figures": (
+                "branches_figure",
+                "cosine_figure",
+                "decoder_figure",
+                "details_figure",
+                "pictures_figure",
+                "squeeze_figure",
+            ),
+            "sdnet_pl.explore.inspection": (
+                "Inspection",
+                "capture",
+                "composite_sample",
+                "drawn_portrait",
+                "inspect_picture",
+            ),
+            "sdnet_pl.explore.measures": (
+                "cosine_summary",
+                "cosines",
+                "details",
+                "first_details",
+                "squeeze_summary",
+                "squeeze_weights",
+            ),
+            "sdnet_pl.explore.runs": ("cosine_curves", "curves", "last_cosines", "scores"),
+            "sdnet_pl.explore.widgets": ("sliders", "table"),
+        },
+        extra="notebooks",
+    )

@@ -12,4 +12,11 @@ if TYPE_CHECKING:
     from sdnet_pl.inference.weights import load_pretrained as load_pretrained
     from sdnet_pl.inference.weights import load_weights as load_weights
 else:
-    __all__, __getattr__, __dir__ = lazy(__name__, __file__)
+    __all__, __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "sdnet_pl.inference.predictor": ("MattePredictor",),
+            "sdnet_pl.inference.removal": ("new_session", "remove"),
+            "sdnet_pl.inference.weights": ("load_pretrained", "load_weights"),
+        },
+    )

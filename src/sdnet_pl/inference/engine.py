@@ -11,6 +11,8 @@ from sdnet_pl.inference.predictor import Network
 from sdnet_pl.inference.pretrained import DEFAULT, FOLDER, check_damage, locate, pretrained_weights
 
 BACKENDS = ("onnx", "torch")
+GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/dxg", "/dev/kfd")
+"""One of these exists on Linux where PyTorch can find a GPU: NVIDIA's driver, Jetson, WSL2, and ROCm."""
 
 
 class Engine(NamedTuple):
@@ -54,10 +56,10 @@ def choose_engine(
     if backend == "onnx" and file is None:
         raise InputError(
             f"{weights} is not an ONNX file; write one with sdnet-pl export MODEL.onnx --weights {weights}, or give "
-            "--backend torch."
+            "the backend torch."
         )
     if backend == "torch" and Path(weights).suffix == ".onnx":
-        raise InputError(f"{weights} is an ONNX file, which PyTorch does not run; leave out --backend torch.")
+        raise InputError(f"{weights} is an ONNX file, which PyTorch does not run; leave out the backend torch.")
     if file is not None and backend != "torch" and (backend or Path(weights).suffix == ".onnx" or _on_cpu(device)):
         from sdnet_pl.inference.onnx_network import check_device
 
@@ -101,7 +103,7 @@ def _on_cpu(device: str | None) -> bool:
     """Whether PyTorch would choose the CPU, without importing it where the answer is plain."""
     if device is not None:
         return device == "cpu"
-    if sys.platform == "linux" and not Path("/dev/nvidiactl").exists() and not Path("/dev/kfd").exists():
+    if sys.platform == "linux" and not any(Path(node).exists() for node in GPU_NODES):
         return True
     from sdnet_pl.inference.torch_network import choose_device
 

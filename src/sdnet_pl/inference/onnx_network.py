@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -32,6 +33,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, path: str | Path, device: str = "cpu", threads: int | None = None) -> None:
+        self._arguments = path, device, threads
         provider, number = check_device(device)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
@@ -51,6 +53,9 @@ class OnnxNetwork:
         self._dtype = np.float16 if self._session.get_inputs()[0].type == "tensor(float16)" else np.float32
         logger.info("Matting with ONNX Runtime on %s.", device)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OnnxNetwork, self._arguments
+
     def __call__(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         """Alphas ``[B, 1, H, W]`` in [0, 1] of RGB ``[B, 3, H, W]`` in [0, 1], with the trimap as fourth channel."""
         (alpha,) = self._session.run(["alpha"], {"image": pictures.astype(self._dtype, copy=False)})
@@ -67,7 +72,7 @@ def check_device(device: str) -> tuple[str, str]:
     provider = PROVIDERS.get(kind)
     if provider is None or provider not in onnxruntime.get_available_providers() or not (number or "0").isdigit():
         raise InputError(
-            f"device {device!r} is not available to ONNX Runtime here; give cpu, install onnxruntime-gpu for cuda, or "
-            "give --backend torch."
+            f"device {device!r} is not available to ONNX Runtime here; give cpu, install onnxruntime-gpu for cuda, or, "
+            "with weights other than an ONNX file, take the backend torch."
         )
     return provider, number

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MIN_SIZE = 32
 """Pixels of the shorter side of what networks take."""
 SPECKS = 0.0002
-"""Part of a photo below which what is found in it is nobody: a person of a fortieth of its height."""
+"""Smallest part of a photo that counts as a person: one of a fortieth of its height."""
 
 SHOWN = 20
 
@@ -34,8 +34,8 @@ class MattePredictor:
     """Runs a matting network on photos, one at a time.
 
     Args:
-        network: of ONNX Runtime (:class:`sdnet_pl.inference.onnx_network.OnnxNetwork`) or of PyTorch; a module is taken
-            as :class:`sdnet_pl.inference.torch_network.TorchNetwork` takes it.
+        model: a network of ONNX Runtime (:class:`sdnet_pl.inference.onnx_network.OnnxNetwork`) or of PyTorch; a module
+            is taken as :class:`sdnet_pl.inference.torch_network.TorchNetwork` takes it.
         size: photos are scaled down until their longer side is at most this, in pixels, at least 32. Memory and time
             follow from it, not from the photo.
         device: of a module, such as ``"cpu"`` or ``"cuda:1"``; by default the GPU where there is one.
@@ -44,10 +44,10 @@ class MattePredictor:
         InputError: the size is too small, or there is no such device.
     """
 
-    def __init__(self, network: "Network | torch.nn.Module", size: int = 512, device: str | None = None) -> None:
+    def __init__(self, model: "Network | torch.nn.Module", size: int = 512, device: str | None = None) -> None:
         check_size(size)
         self.size = size
-        self.network: Network = _as_network(network, device)
+        self.network: Network = _as_network(model, device)
 
     def alpha(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The opacity of the people: float32 ``[H, W]`` in [0, 1] for a photo uint8 ``[H, W, 3]``, RGB.

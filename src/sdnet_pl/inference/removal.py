@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BLUR = "blur"
 _BLUR_SIDE = 512
+_TIFF_MODES = ("1", "L", "P", "I;16", "RGB", "CMYK", "YCbCr", "LAB")
 _BLUR_PART = 0.02
 """Of the longer side: the standard deviation of a blurred background."""
 
@@ -51,16 +52,12 @@ class Session:
         backend: str | None = None,
         size: int | None = None,
     ) -> None:
-        self._arguments = weights, device, backend, size
         if size is not None:
             check_size(size)
         engine: Engine = open_engine(weights, device, backend)
         if engine.trimap:
             raise InputError(f"{weights} holds a network that needs a trimap beside each photo; give {DEFAULT}.")
         self.predictor = MattePredictor(engine.network, size or engine.size)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Session, self._arguments
 
     def alpha(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The opacity of the people: ``[H, W]`` in [0, 1] for RGB uint8 ``[H, W, 3]``."""
@@ -144,8 +141,8 @@ def remove(
         path, the path of the PNG that was written; of bytes, those of a PNG.
 
     Raises:
-        InputError: the picture cannot be read or is none, the options do not go together, or a file of someone else's
-            would be replaced.
+        InputError: the picture cannot be read or is none, the options do not go together, or a file that this package
+            did not write would be replaced.
     """
     global _default
     if only_mask and background is not None:
@@ -175,14 +172,30 @@ def _to_array(picture: Any) -> tuple[NDArray[np.uint8], Metadata | None]:
     if isinstance(picture, (bytes, bytearray)):
         return read_photo(PackedPicture(bytes(picture), "The picture"))
     if isinstance(picture, Image.Image):
-        packed = io.BytesIO()  # a TIFF holds every mode, and its profile
-        ImageOps.exif_transpose(picture).save(packed, "TIFF", icc_profile=picture.info.get("icc_profile"))
+        if 0 in picture.size:
+            raise InputError(f"a picture has at least one pixel, and this Pillow image is {picture.size}.")
+        upright = ImageOps.exif_transpose(picture)
+        if upright.has_transparency_data:
+            upright = upright.convert("LA" if upright.mode == "La" else "RGBA")
+        elif upright.mode not in _TIFF_MODES:
+            upright = upright.convert("RGB")
+        packed = io.BytesIO()  # read as a file is, so that both give the same
+        upright.save(packed, "TIFF", icc_profile=picture.info.get("icc_profile"))
         return read_photo(PackedPicture(packed.getvalue(), "The picture"))[0], None
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(picture, torch.Tensor):
         if picture.ndim != 3 or picture.shape[0] != 3:
             raise InputError(f"a tensor of a picture is RGB [3, H, W], not {list(picture.shape)}.")
-        levels = picture if picture.dtype == torch.uint8 else (picture.clamp(0, 1) * 255).round().to(torch.uint8)
+        if picture.dtype != torch.uint8 and not (
+            picture.is_floating_point() and picture.numel() and 0 <= picture.min() <= picture.max() <= 1
+        ):
+            raise InputError(
+                f"a tensor of a picture is uint8, or of floats in [0, 1], not {picture.dtype} in "
+                f"[{picture.min():g}, {picture.max():g}]."
+                if picture.numel()
+                else "a picture has at least one pixel."
+            )
+        levels = picture if picture.dtype == torch.uint8 else (picture * 255).round().to(torch.uint8)
         return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy()), None
     if not isinstance(picture, np.ndarray):
         raise InputError(

@@ -133,6 +133,11 @@ def create_model(name: str = "sdnet", pretrained: bool = False, *, trimap: bool 
 def read_weights(weights: str | Path) -> Trained:
     """What a file of weights holds; see :func:`load_weights` for the files and errors."""
     path = locate(weights)
+    if path.suffix == ".onnx":
+        raise InputError(
+            f"{path} is an ONNX file, which ONNX Runtime runs (sdnet-pl matte does); give a checkpoint, or a "
+            ".safetensors of sdnet-pl export."
+        )
     if path.suffix != ".safetensors":
         checkpoint = read_checkpoint(path)
         prefix = "model."
@@ -143,11 +148,6 @@ def read_weights(weights: str | Path) -> Trained:
             state=state,
             source=path,
             licence=checkpoint.get("licence"),
-        )
-    if path.suffix == ".onnx":
-        raise InputError(
-            f"{path} is an ONNX file, which ONNX Runtime runs (sdnet-pl matte does); give a checkpoint, or a "
-            ".safetensors of sdnet-pl export."
         )
     check_damage(path)
     try:

@@ -10,18 +10,18 @@ from typing import BinaryIO
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.weights import newest_checkpoint
 
-try:
-    import fcntl
-except ImportError:
-    raise InputError("Commands that start fits lock their folders, which Windows does not offer; use WSL.") from None
-
 
 def take_lock(file: BinaryIO, wait: bool = False) -> None:
     """Locks an open file, until it is closed here and in the processes that inherit it.
 
     Raises:
         BlockingIOError: Another process holds the lock, and is not to be waited for.
+        InputError: On Windows, which has no such locks.
     """
+    try:
+        import fcntl
+    except ImportError:
+        raise InputError("Commands that start fits lock their folders, which Windows cannot; use WSL.") from None
     fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

@@ -16,4 +16,19 @@ if TYPE_CHECKING:
     from sdnet_pl.metrics.matting import GradientError as GradientError
     from sdnet_pl.metrics.matting import MattingMetric as MattingMetric
 else:
-    __all__, __getattr__, __dir__ = lazy(__name__, __file__)
+    __all__, __getattr__, __dir__ = lazy(
+        __name__,
+        {
+            "sdnet_pl.metrics.collection": ("BenchmarkMetrics",),
+            "sdnet_pl.metrics.headings": ("METRIC_LABELS",),
+            "sdnet_pl.metrics.matting": (
+                "MAD",
+                "MSE",
+                "SAD",
+                "ConnectivityError",
+                "ConstantMatteReference",
+                "GradientError",
+                "MattingMetric",
+            ),
+        },
+    )
