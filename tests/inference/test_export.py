@@ -249,7 +249,7 @@ def test_the_command_states_the_error(fp32: Path, tiny: Path, capsys, monkeypatc
     arguments = ["export", str(again), "--weights", str(tiny)]
     assert main(arguments) == 0
     out, err = capsys.readouterr()
-    assert re.search(r"again.onnx: sdnet-tiny, fp32, 0\.\d MiB; .* 16 pictures: mean error \d.\de-\d+, largest", out)
+    assert re.search(r"again.onnx: sdnet-tiny, fp32, \d\.\d MB; .* 16 pictures: mean error \d.\de-\d+, largest", out)
     assert "tracing" in err
     before = again.read_bytes()
     assert "again.onnx exists already; give --overwrite" in error_of(capsys, *arguments[1:])

@@ -77,6 +77,19 @@ def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(calls) == 3
 
 
+def test_a_sweep_ends_where_its_first_trial_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    started = []
+
+    def refused(run_dir: Path, arguments: list[str]) -> None:
+        started.append(run_dir)
+        raise subprocess.CalledProcessError(2, "fit")
+
+    monkeypatch.setattr(sweep, "finish", refused)
+    with pytest.raises(InputError, match="The first trial was refused, for the reason printed above"):
+        sweep.run_sweep(SWEEPS[0], tmp_path / "runs", 20)
+    assert len(started) == 1
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), subprocess.CalledProcessError(1, "fit")])
 def test_every_combination_of_a_grid_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException):
     """Whichever was stopped or failed: it comes again, and no other in its place."""

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     licence = args.licence or trained.licence or NO_LICENCE
     if args.output.suffix == WEIGHTS_SUFFIX:
         write_weights(trained, args.output, {"licence": licence})
-        print(f"{args.output}: {trained.preset}, {args.output.stat().st_size / 1e6:.2f} MB")
+        print(f"{args.output}: {trained.preset}, {args.output.stat().st_size / 1e6:.1f} MB")
         return 0
 
     from sdnet_pl.inference.calibration import built_in, from_folder
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     _say(f"tracing {trained.preset} and writing {precision}; this takes a minute")
     difference = write_onnx(model, args.output, precision, pictures, properties)
     print(
-        f"{args.output}: {trained.preset}, {precision}, {args.output.stat().st_size / 2**20:.1f} MiB; alpha "
+        f"{args.output}: {trained.preset}, {precision}, {args.output.stat().st_size / 1e6:.1f} MB; alpha "
         f"against PyTorch over {len(pictures)} pictures: mean error {difference.mean:.1e}, largest "
         f"{difference.largest:.1e}"
     )

@@ -170,6 +170,8 @@ class SDNetCLI(LightningCLI):
             )
             for folder in folders:
                 _refuse_used(folder, bool(resumed))
+        if self.config.subcommand == "test":
+            config.verbose = False  # RunReport prints the table, with its hash and its regions
         if self.config.subcommand == "predict":
             config.return_predictions = False  # they are written one by one; Lightning would keep all in memory
         os.environ[RUN_DIR_VARIABLE] = str(run_dir)  # for the processes that a DDP run starts
@@ -232,7 +234,7 @@ class SDNetCLI(LightningCLI):
                 else "checkpoint.save_top_k is 0, so there is no best.ckpt, and the last weights are scored."
             )
         self.datamodule.check = False  # done when the fit started; a picture lost since then must not cost the scores
-        self.trainer.test(self.model, datamodule=self.datamodule)
+        self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         if best and self.trainer.is_global_zero:
             save_model_card(self.trainer, self.model, Path(best), test_rows(self.model))
 

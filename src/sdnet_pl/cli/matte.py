@@ -107,8 +107,10 @@ def _summarise(kept: list[Job], done: "list[Done]", output: Path, options: Seque
     nobody += [str(outcome.job.photo) for outcome in done if outcome.nobody]
     parts = []
     if kept or len(done) > 1:
-        written = sum(not outcome.error for outcome in done)
-        parts.append(f"{written} cut-out(s) written to {output}")
+        unreadable = sum(bool(outcome.error) for outcome in done)
+        parts.append(f"{len(done) - unreadable} cut-out(s) written to {output}")
+        if unreadable:
+            parts.append(f"{unreadable} photo(s) could not be read, as said above")
     if kept:
         parts.append(f"{len(kept)} existed already, of the same photos")
     if nobody:

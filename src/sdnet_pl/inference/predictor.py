@@ -114,8 +114,8 @@ def check_size(size: int) -> None:
     """
     if size < MIN_SIZE:
         raise InputError(
-            f"size is {size}, and the network takes sides of at least {MIN_SIZE} pixels; give {MIN_SIZE} or "
-            "more (512 is usual)."
+            f"size is {size}, and the network takes sides of at least {MIN_SIZE} pixels; give {MIN_SIZE} or more, or "
+            "leave it out for the size that the weights record."
         )
 
 

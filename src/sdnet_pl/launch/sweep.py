@@ -25,6 +25,7 @@ from sdnet_pl.data.files import read_text
 from sdnet_pl.errors import InputError
 from sdnet_pl.launch.fits import finish, take_lock
 
+BAD_INPUT = 2  # exit status of sdnet-pl
 FAILED = "failed"
 METHODS = ("grid", "random", "bayes")
 
@@ -113,7 +114,8 @@ def run_sweep(file: Path, root: Path, trials: int) -> list[dict[str, Any]]:
     """Runs a sweep to its end, or to that number of trials; returns a row a trial, the best first and failed ones last.
 
     Raises:
-        InputError: Another process runs this sweep, or as :func:`read_sweep`, :func:`run_trial` and :func:`suggest`.
+        InputError: Another process runs this sweep, the first trial is refused as bad input, or as :func:`read_sweep`,
+            :func:`run_trial` and :func:`suggest`.
     """
     sweep = read_sweep(file)
     folder = root / file.stem
@@ -163,8 +165,17 @@ def _run(sweep: Mapping[str, Any], folder: Path, trials: int) -> list[dict[str, 
         values = ", ".join(f"{key} {value}" for key, value in chosen.items())
         print(f"Trial {next(turns)} of {trials}: {values}", file=sys.stderr)
         text = json.dumps(chosen, sort_keys=True)
-        return run_trial(sweep, chosen, folder / hashlib.sha256(text.encode()).hexdigest()[:12])
+        try:
+            return run_trial(sweep, chosen, folder / hashlib.sha256(text.encode()).hexdigest()[:12])
+        except subprocess.CalledProcessError as error:
+            if error.returncode == BAD_INPUT and not study.get_trials(states=[TrialState.COMPLETE]):
+                raise InputError(
+                    "The first trial was refused, for the reason printed above, as the others would be; fix it and run "
+                    "the same command again."
+                ) from None
+            raise
 
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a failed trial has said why, and the table lists it
     study.optimize(objective, n_trials=max(0, trials - done), catch=(subprocess.CalledProcessError,))
     finished = study.get_trials(states=[TrialState.COMPLETE])
     finished.sort(key=lambda trial: trial.value or 0.0, reverse=direction == "maximize")

@@ -271,6 +271,7 @@ class RunReport(Callback):
                 files[f"benchmarks/{name}.yaml"] = yaml.safe_dump({"hash": benchmark.hash} | benchmark.description)
         for name, text in files.items():
             write_text(folder / name, text)
+        print(files["metrics.md"])
 
 
 def test_rows(module: SDNetModule) -> list[dict[str, str | float]]:
