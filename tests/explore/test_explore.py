@@ -468,7 +468,7 @@ def test_the_command_takes_a_runs_checkpoint(photo: Path, trained: Path, tmp_pat
     ("arguments", "said"),
     [
         (["missing.jpg", "-o", "p.png"], "missing.jpg"),
-        (["photo.png", "-o", "p.jpg"], "ends in .png"),
+        (["photo.png", "-o", "p.jpg"], "does not end in .png"),
         (["photo.png", "-o", "photo.png", "--overwrite"], "overwritten by its own panel"),
         (["photo.png", "-o", "small.png", "--overwrite"], "small.png exists and was not written by sdnet-pl"),
         (["photo.png", "-o", "p.png", "--alpha", "small.png"], "96x50 pixels and its picture 96x96"),
