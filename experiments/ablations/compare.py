@@ -1,4 +1,4 @@
-"""What self-distillation and AMPA bring: Tables 5 and 6 of the paper in small, and beside them another network.
+"""What self-distillation and AMPA bring: Tables 5 and 6 of the paper at a small scale, and another network.
 
 Every row trains with every seed under one budget (experiments/ablations/small.yaml) and is scored on people and
 backgrounds that were not trained on. A call that was stopped resumes: finished runs are not run again.

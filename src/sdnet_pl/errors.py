@@ -1,4 +1,4 @@
-"""Errors and warnings about input that a user can mend, and what may be meant by a word that is mistyped."""
+"""Errors and warnings about input that a user can correct, and what may be meant by a word that is mistyped."""
 
 import argparse
 import re

@@ -177,9 +177,9 @@ def spoil(folder: Path, kind: str, names: Iterable[str], change: Callable[[np.nd
 
 
 ODD: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray], str]] = {
-    "alphas of 0 and 1": ("alpha", lambda x: x > 127, "alphas in {} are 0 and 1 in place of 0 and 255"),
+    "alphas of 0 and 1": ("alpha", lambda x: x > 127, "alphas in {} are 0 and 1 instead of 0 and 255"),
     "inverted alphas": ("alpha", lambda x: 255 - x, "alphas in {} are opaque around the picture"),
-    "predictions of 0 and 1": ("pred", lambda x: x > 127, "alphas in {} are 0 and 1 in place of 0 and 255"),
+    "predictions of 0 and 1": ("pred", lambda x: x > 127, "alphas in {} are 0 and 1 instead of 0 and 255"),
     "inverted predictions": ("pred", lambda x: 255 - x, "predictions are nearer to the true alphas when inverted"),
 }
 

@@ -227,7 +227,7 @@ def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained:
     before = (tmp_path / "p" / "predictions" / "sub" / "a.png").stat().st_mtime_ns
     (photos / "a.png").rename(photos / "b.png")
     capsys.readouterr()
-    assert main(["predict", *arguments]) == 0  # goes on with what is left
+    assert main(["predict", *arguments]) == 0  # continues with what is left
     assert (tmp_path / "p" / "predictions" / "sub" / "a.png").stat().st_mtime_ns == before
     assert (tmp_path / "p" / "predictions" / "sub" / "b.png").is_file()
     assert "1 predictions of the same photos existed already" in capsys.readouterr().err
@@ -502,7 +502,7 @@ def test_launched_processes_must_share_a_run_directory(
 
 
 def test_compiled_training_leaves_the_same_checkpoint(tiny_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """With EMA and validation, at two sizes of crops; an eager one goes on compiled."""
+    """With EMA and validation, at two sizes of crops; an eager one resumes compiled."""
     graphs = []
     _compiled.cache_clear()
 
@@ -551,7 +551,7 @@ def test_a_compiled_step_has_the_gradients_of_an_eager_one():
 
 
 def test_no_checkpoint_holds_subnormal_weights(trained: Path, monkeypatch: pytest.MonkeyPatch):
-    """Neither the average nor the current weights; the run that goes on has what was saved."""
+    """Neither the average nor the current weights; the run that resumes has what was saved."""
     for name in ("best.ckpt", "last.ckpt"):
         held = torch.load(trained / name, weights_only=True)
         for value in [*held["state_dict"].values(), *held["current_model_state"].values()]:

@@ -1,4 +1,4 @@
-"""Files in which zeros stand in place of what was written, as a power cut or a full disk leaves them."""
+"""Files in which zeros replace what was written, as a power cut or a full disk leaves them."""
 
 import io
 import zlib

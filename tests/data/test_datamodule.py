@@ -425,7 +425,7 @@ def test_batches_do_not_depend_on_how_processes_start(photos: MaskFolder, start_
 
 
 def test_processes_import_no_lightning():
-    """A spawned one imports anew what it needs, and Lightning takes longer than all the rest."""
+    """A spawned one imports again what it needs, and Lightning takes longer than all the rest."""
     data = small(validation={"portraits": portraits(2)}, workers=1)
     data.setup("fit")
     loader = data.train_dataloader()

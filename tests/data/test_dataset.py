@@ -211,7 +211,7 @@ def test_every_foreground_once_a_round_from_all_sources():
             source.asked.clear()
         for number in range(8 * round_, 8 * round_ + 8):
             dataset[number]
-        # An endless source draws somebody new: the second round goes on where the first ended.
+        # An endless source draws somebody new: the second round continues where the first ended.
         for source in people:
             first = round_ * len(source)
             assert sorted(source.asked) == list(range(first, first + len(source)))

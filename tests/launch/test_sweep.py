@@ -1,4 +1,4 @@
-"""Sweep files: their command lines run, and a sweep that was stopped goes on."""
+"""Sweep files: their command lines run, and a sweep that was stopped resumes."""
 
 import subprocess
 from collections.abc import Callable
@@ -127,7 +127,7 @@ def test_a_sweep_file_that_cannot_be_run_is_explained(tmp_path: Path, monkeypatc
     monkeypatch.setattr(sweep, "finish", lambda folder, arguments: None)
     for change, said in (
         ({}, "logged no 'val/mad'"),
-        ({"command": ["${env}", "python", "${program}", "${args}"]}, "another command than [sdnet-pl, fit"),
+        ({"command": ["${env}", "python", "${program}", "${args}"]}, "an unsupported command; only [sdnet-pl, fit"),
         ({"command": None}, "has no command"),
         ({"method": "bayes", "parameters": {"x": {"distribution": "normal", "min": 0, "max": 1}}}, "'normal'"),
         ({"method": "bayes", "parameters": {"model.lr": {"min": "1e-4", "max": 1.0}}}, "gives model.lr no value"),

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "destination",
         type=Path,
         metavar="DST",
-        help="the folder to write: image/, alpha/, trimap/ and NAME.yaml; if a run was stopped, the same command goes "
-        "on with it",
+        help="the folder to write: image/, alpha/, trimap/ and NAME.yaml; an interrupted run resumes with the "
+        "same command",
     )
     parser.add_argument(
         "-c",
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=Path,
         metavar="FILE",
-        help="a config as of `sdnet-pl test`, of which `data` is read; can be repeated: later ones prevail",
+        help="a config of `sdnet-pl test`; only `data` is read. Can be repeated; later files override earlier ones",
     )
     add_no_check(parser, "start at once, without looking for damaged pictures and odd alphas")
     parser.add_argument(

@@ -59,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the scores, and write them where ``--output`` says.
 
-    Names, sizes and channels of all pictures are checked before the first is scored, and that they decode to values
-    which can be meant. Known pixels are scored as they
-    were predicted: a method that reads the trimap fills them in itself.
+    Names, sizes and channels of all pictures are checked before the first is scored, and so is that every file decodes
+    to plausible alphas. Known pixels are scored as they were predicted: a method that reads the trimap fills them in
+    itself.
 
     Args:
         args: as declared by :func:`add_arguments`.
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(files: "Mapping[str, Files]", args: argparse.Namespace) -> None:
-    """Names alphas that are odd, and refuses files that do not decode and folders most of whose alphas are odd."""
+    """Names odd alphas; refuses files that do not decode, and folders in which most alphas are odd."""
     from sdnet_pl.data.check import check_pictures
     from sdnet_pl.data.sources.base import PictureFile
 

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     picture = read_rgb(args.picture)
     target = read_alpha(args.alpha) if args.alpha else None
 
-    # Below the reading, so that a wrong file is told at once.
+    # Below the reading, so that a wrong file is reported at once.
     from sdnet_pl.data.alpha_values import odd_alpha
     from sdnet_pl.data.trimap import EVALUATION_KERNEL
     from sdnet_pl.explore.inspection import inspect_picture

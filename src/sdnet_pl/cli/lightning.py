@@ -48,7 +48,7 @@ WANDB_DATA_VARIABLE = "WANDB_DATA_DIR"
 
 
 class Parser(LightningArgumentParser):
-    """Says what is wrong in a sentence, where jsonargparse prints its whole usage; keeps the references of a config.
+    """Says what is wrong in a sentence, instead of jsonargparse's whole usage; keeps the references of a config.
 
     Attributes:
         written: Of the command line's parser: the config before its references were resolved.
@@ -77,7 +77,7 @@ class Parser(LightningArgumentParser):
         raise InputError(f"{text}{meant}{'?' if meant else ';'} `sdnet-pl COMMAND --help` lists the options.") from ex
 
     def parse_args(self, *args: Any, **options: Any) -> Namespace:  # type: ignore[override]
-        """As jsonargparse does; a reference that leads nowhere is said in a sentence."""
+        """As jsonargparse does; an unresolved reference becomes a one-line error."""
         try:
             return super().parse_args(*args, **options)
         except OmegaConfBaseException as error:
@@ -195,7 +195,7 @@ class SDNetCLI(LightningCLI):
         config.trainer.logger = [csv_logger, *loggers]
 
     def instantiate_classes(self) -> None:
-        """As Lightning does; a setting that a class refuses is said in a sentence."""
+        """As Lightning does; a value that a class rejects becomes a one-line error."""
         try:
             super().instantiate_classes()
         except (ImportError, ValueError) as error:
@@ -287,7 +287,7 @@ def _warn_of_an_idle_root(data: Namespace) -> None:
     if found and not any(path.startswith(str(data.root)) for path in found):
         rank_zero_warn(
             f"--data.root {data.root} reaches nothing: the config names its folders in full, such as {found[0]}; write "
-            "${data.root} there in place of the folder that has moved."
+            "${data.root} there instead of the folder that has moved."
         )
 
 
@@ -342,7 +342,7 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
         The exit status: 0, or 1 where ``predict`` could not read some of the photos.
 
     Raises:
-        InputError: For input that the user can mend.
+        InputError: For input that the user can correct.
     """
     for expected in (
         "Checkpoint directory .* exists and is not empty",  # the run's config is there first

@@ -80,7 +80,7 @@ def _show_any_text() -> None:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Say what of the input is left out as errors are said, without the place in the code."""
+    """Print input warnings like errors, without the source line."""
     usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

@@ -28,10 +28,8 @@ def add_size(parser: argparse.ArgumentParser) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--device``, by default none: the GPU where there is one."""
-    parser.add_argument(
-        "--device", metavar="D", help="cpu, cuda, cuda:1, mps, ... (default: the GPU where there is one)"
-    )
+    """Declare ``--device``, by default none: the GPU if there is one."""
+    parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps, ... (default: the GPU if there is one)")
 
 
 def add_output(parser: argparse.ArgumentParser, metavar: str, text: str, required: bool = False) -> None:

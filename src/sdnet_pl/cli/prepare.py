@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _prepare(args: argparse.Namespace, found: Found, root: Path, journal: "Journal") -> bool:
-    """Do what is not done yet and report; whether that completes the data set."""
+    """Do what is not done yet and report; returns whether the data set is complete."""
     from tqdm import tqdm
 
     from sdnet_pl.data.parallel import usable_cores
@@ -176,8 +176,8 @@ def _prepare(args: argparse.Namespace, found: Found, root: Path, journal: "Journ
         print(problem, file=sys.stderr)
     if extra or not good or (problems and not args.skip_bad):
         print(
-            f"sdnet-pl: {len(problems + extra)} problem(s), so {destination} is not complete; mend what the list above "
-            "names and give the same command again, which does the rest alone, or add --skip-bad to do without.",
+            f"sdnet-pl: {len(problems + extra)} problem(s), so {destination} is not complete; correct what the list "
+            "above names and run the same command again, which does only the rest, or add --skip-bad to leave it out.",
             file=sys.stderr,
         )
         return False
@@ -200,7 +200,7 @@ def _prepare(args: argparse.Namespace, found: Found, root: Path, journal: "Journ
 
 
 def _check_alphas(args: argparse.Namespace, found: Found, root: Path) -> None:
-    """Names alphas that are odd, before anything is written, and refuses folders most of whose alphas are."""
+    """Names odd alphas before anything is written, and refuses folders in which most alphas are odd."""
     from sdnet_pl.data.alpha_values import judge
     from sdnet_pl.data.check import check_pictures
     from sdnet_pl.data.sources.base import PictureFile

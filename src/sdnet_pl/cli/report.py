@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
         The exit status, 0.
 
     Raises:
-        InputError: there is no run, runs of one row were scored on different benchmarks, or a file of someone else's
-            would be replaced.
+        InputError: there is no run, runs of one row were scored on different benchmarks, or a file that this package
+            did not write would be replaced.
     """
     if args.table == SIZES and args.benchmark:
         raise InputError("Table 4 compares networks and no scores; leave --benchmark out.")
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _require_ours(file: Path, content: str) -> None:
-    """Refuse to replace a file that does not begin as the table does that is to be written: another's.
+    """Refuse to replace a file that does not begin like the table to be written: this package did not write it.
 
     Raises:
         InputError: there is such a file.

@@ -84,7 +84,7 @@ def prepare_stand_ins(source: Path, target: Path) -> None:
     """Run `sdnet-pl prepare` on every tree of stand-ins that is not done yet.
 
     Args:
-        source: as of :func:`sdnet_pl.launch.standins.draw`.
+        source: as for :func:`sdnet_pl.launch.standins.draw`.
         target: gets a folder a data set.
 
     Raises:
@@ -100,4 +100,6 @@ def prepare_stand_ins(source: Path, target: Path) -> None:
         # The start of further processes takes longer than these few pictures.
         arguments = [name, str(source / name), str(target / name), "--workers=1", *lists]
         if prepare.run(parser.parse_args(arguments)) != 0:
-            raise InputError(f"{source / name} was not prepared, for what stands above; remove {source} and {target}.")
+            raise InputError(
+                f"{source / name} was not prepared; the reasons are printed above. Remove {source} and {target}."
+            )

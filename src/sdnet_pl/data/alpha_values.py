@@ -1,4 +1,4 @@
-"""Alphas whose values cannot be what was meant: how they are told, and when a folder of them is refused.
+"""Detects implausible alphas, and decides when to refuse a folder of them.
 
 One odd alpha may be right: somebody may fill a picture, or be in none of it. So a single one is named, and only a
 folder most of whose alphas are odd is refused. What is never odd: a maximum of 254, a few levels, 0 and 255 alone.
@@ -42,7 +42,7 @@ ODDITIES = {
     "blank": Oddity("0 everywhere, where somebody was looked for", "check that they are the ones meant", least=10**9),
     "empty": Oddity("0 everywhere, so that nobody is in the picture", "replace or remove them"),
     "ones": Oddity(
-        "0 and 1 in place of 0 and 255, or 8 bits in a file of 16",
+        "0 and 1 instead of 0 and 255, or 8 bits in a file of 16",
         "save them with 255 where the person is opaque",
         least=1,
     ),
@@ -58,7 +58,7 @@ ODDITIES = {
 
 
 def oddity(alpha: Image) -> str | None:
-    """What is odd about an alpha, a key of ``ODDITIES``; ``"binary"``, which is legal, where 0 and 255 are all it has.
+    """What is odd about an alpha, a key of ``ODDITIES``; ``"binary"``, which is legal, if it has only 0 and 255.
 
     Args:
         alpha: uint8 ``[H, W]``.
@@ -86,13 +86,13 @@ def oddity(alpha: Image) -> str | None:
 
 
 def odd_alpha(name: str | Path, alpha: Image) -> str | None:
-    """A sentence on an alpha that is odd, and none on another."""
+    """A sentence on an odd alpha; None for any other."""
     odd = ODDITIES.get(oddity(alpha) or "")
     return f"{name} is {odd.says}; {odd.remedy}." if odd else None
 
 
 def oddity_in_role(image: Image, role: Role) -> str | None:
-    """As :func:`oddity`, of what may have other values than an alpha: a prediction, a mask or a map of certainty."""
+    """As :func:`oddity`, for what may have other values than an alpha: a prediction, a mask or a map of certainty."""
     kind = oddity(image)
     if role == "prediction":  # may be anything else: it is scored
         return {"empty": "blank", "ones": "ones"}.get(str(kind))

@@ -18,8 +18,8 @@ class TrainingSample(TypedDict):
         alpha: α, uint8 ``[1, S, S]``.
         trimap: uint8 ``[1, S, S]`` of 0 (background), 128 (unknown) and 255 (foreground).
         seed: int64, a scalar: of what the device still draws.
-        known: uint8 ``[1, S, S]``: 255 where α is certain, 0 where it is not. Absent where all of a training's are.
-        replaced: Why pictures could not be read in whose place the next were taken; absent where all could.
+        known: uint8 ``[1, S, S]``: 255 where α is certain, 0 where it is not. Absent if all of a training's are.
+        replaced: Why pictures could not be read and the next were taken instead; absent if all could.
     """
 
     foreground: Tensor
@@ -53,7 +53,7 @@ class EvaluationSample(TypedDict):
         alpha: The true alpha, uint8 ``[1, H, W]``.
         trimap: uint8 ``[1, H, W]`` of 0 (background), 128 (unknown) and 255 (foreground).
         padding: bool ``[1, 1, 1]``: it only keeps the processes in step and is not scored.
-        replaced: Why the picture could not be read in whose place this one stands; absent where it could.
+        replaced: Why the picture could not be read that this one replaces; absent if it could.
     """
 
     image: Tensor

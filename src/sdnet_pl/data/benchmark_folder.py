@@ -80,7 +80,7 @@ def write_benchmark_folder(name: str, benchmark: Benchmark, folder: Path) -> Non
 
 
 def find_benchmark_folder(alphas: Path) -> BenchmarkFolder | None:
-    """The benchmark whose folder ``alpha/`` this is; none where :func:`write_benchmark_folder` has not completed one.
+    """The benchmark whose folder ``alpha/`` this is; None if :func:`write_benchmark_folder` has not completed one.
 
     It is found whether that folder is a link to another disk or is named by a link from elsewhere.
     """
@@ -107,7 +107,7 @@ def file_names(benchmark: Benchmark) -> list[str]:
 
 
 def sha256_of_pixels(alpha: NDArray[np.uint8], trimap: NDArray[np.uint8] | None = None) -> str:
-    """Of an alpha, uint8 ``[H, W]``, and of its trimap where there is one; not of the files."""
+    """Hash of an alpha, uint8 ``[H, W]``, and of its trimap if there is one; not of the files."""
     digest = hashlib.sha256(f"{alpha.shape}".encode() + alpha.tobytes())
     if trimap is not None:
         digest.update(trimap.tobytes())

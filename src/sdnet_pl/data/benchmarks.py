@@ -57,7 +57,7 @@ class Benchmark(Dataset[EvaluationSample], ABC):
 
     @cached_property
     def hash(self) -> str:
-        """Twelve hexadecimal digits, printed with every score: two scores compare only where they agree."""
+        """Twelve hexadecimal digits, printed with every score: two scores compare only if they agree."""
         return hash_of(self.description)
 
 
@@ -248,7 +248,7 @@ class AlphaBenchmark(Benchmark):
         return {"rules": {"version": 1, "size": self.size}, "pictures": pictures, "trimaps": trimaps}
 
     def picture_files(self) -> list[PictureFile]:
-        """The files in ``image/``, ``alpha/`` and, where they are read, ``trimap/``."""
+        """The files in ``image/``, ``alpha/`` and, if they are read, ``trimap/``."""
         pairs = files_by_role(self.files, self.path, ("image", "picture"), ("alpha", "alpha"))
         return pairs + files_by_role([(file,) for file in self.trimaps], self.path, ("trimap", "trimap"))
 
@@ -289,7 +289,7 @@ def _require_size(size: int | None) -> None:
 
 
 def _reduced(size: int | None, color: Image, alpha: Image) -> tuple[Image, Image]:
-    """Both with their longer side at ``size`` where it is larger."""
+    """Both, shrunk so that their longer side is at most ``size``."""
     height, width = alpha.shape
     if size is None or size >= max(height, width):
         return color, alpha

@@ -11,7 +11,7 @@ _NAMES = (
 RAW_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 """What camera raw files end in, in lower case."""
 
-# What those begin with that are no TIFF, or no ordinary one, and where.
+# What those begin with that are not a TIFF, or not an ordinary one, and where.
 _SIGNATURES = {
     b"FUJIFILMCCD-RAW": 0,
     b"IIRO": 0,  # Olympus
@@ -44,7 +44,7 @@ def is_raw(stream: IO[bytes]) -> bool:
 
 
 def tiff_directories(stream: IO[bytes]) -> list[dict[int, tuple[int, ...]]]:
-    """The whole numbers in each directory of a TIFF, sub-directories too, by their tags; none where it is no TIFF."""
+    """The whole numbers in each directory of a TIFF, sub-directories too, by their tags; none if it is not a TIFF."""
     stream.seek(0)
     head, found = stream.read(16), list[dict[int, tuple[int, ...]]]()
     order = {b"II": "<", b"MM": ">"}.get(head[:2], "")

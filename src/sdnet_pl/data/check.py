@@ -25,7 +25,7 @@ from sdnet_pl.data.parallel import usable_cores
 from sdnet_pl.data.sources.base import PictureFile
 from sdnet_pl.errors import InputError, InputWarning
 
-VERSION = 2  # of what is noted; raised where a check gets stricter
+VERSION = 2  # of what is noted; raised when a check gets stricter
 THREADS = 8  # at most: each holds a picture
 
 
@@ -49,11 +49,11 @@ class Checked:
             warnings.warn(sentence, InputWarning, stacklevel=2)
 
     def require_good(self, otherwise: str, odd_otherwise: str = "") -> None:
-        """Refuse pictures that cannot be used, and folders most of whose alphas are odd.
+        """Refuse pictures that cannot be used, and folders in which most alphas are odd.
 
         Args:
             otherwise: How to do without the check, as the end of a sentence.
-            odd_otherwise: The same of odd alphas, where it is another.
+            odd_otherwise: The same for odd alphas, if it differs.
 
         Raises:
             InputError: There are some; all of them are named.
@@ -77,7 +77,7 @@ def check_pictures(files: Iterable[PictureFile], progress: bool = True) -> Check
 
     Args:
         files: What to check; a file that comes twice in one role is checked once.
-        progress: Shows a bar, where there is something to decode.
+        progress: Shows a bar if there is something to decode.
     """
     files = list(dict.fromkeys(files))
     caches = {folder: _Cache(folder) for folder in {file.folder for file in files}}

@@ -1,4 +1,4 @@
-"""The colours that a picture file means, brought to sRGB: by its ICC profile, or by what it holds in place of one."""
+"""The colours that a picture file means, brought to sRGB: by its ICC profile, or by what it holds instead of one."""
 
 import os
 import struct
@@ -26,9 +26,9 @@ _UNUSABLE = (ImageCms.PyCMSError, OSError, ValueError, TypeError, IndexError, st
 
 
 def file_profile(picture: ImageFile.ImageFile) -> bytes | None:
-    """The ICC profile of the colours of an opened picture, None where they are sRGB or nothing is said of them.
+    """The ICC profile of the colours of an opened picture, None if they are sRGB or nothing is said of them.
 
-    Where there is none it is made of what else a file says: the code points of PNG (cICP) and AVIF (nclx), gamma and
+    If there is none, it is made of what else a file says: the code points of PNG (cICP) and AVIF (nclx), gamma and
     primaries of PNG, Adobe RGB as cameras mark it (DCF). Empty where the file's own is damaged.
 
     Args:
@@ -194,7 +194,7 @@ def _opened(profile: bytes) -> ImageCms.ImageCmsProfile:
 
 
 def _is_adobe_rgb(picture: Image.Image) -> bool:
-    """Whether a camera marked a picture as of Adobe RGB, which many do in place of a profile (DCF 2.0, 4.6.2)."""
+    """Whether a camera marked a picture as of Adobe RGB, which many do instead of a profile (DCF 2.0, 4.6.2)."""
     with suppress(Exception):  # a damaged EXIF block makes Pillow raise nearly everything
         if b"R03" not in picture.info.get("exif", b"R03"):  # which spares most pictures the reading of their EXIF
             return False

@@ -17,14 +17,14 @@ from sdnet_pl.errors import InputError, did_you_mean
 
 
 def find_benchmark(name: str, configs: Sequence[Path], root: str | None = None) -> Benchmark:
-    """A benchmark of configs as ``sdnet-pl test`` and ``fit`` read them; where both have one of the name, of ``test``.
+    """A benchmark of configs as ``sdnet-pl test`` and ``fit`` read them; if both have the name, that of ``test``.
 
     Nothing but the benchmark is opened: training pictures may be missing.
 
     Args:
         name: its key in ``data.test`` or ``data.validation``.
         configs: yaml files; of anything but ``data`` counts what ``data`` refers to.
-        root: in place of their ``data.root``.
+        root: replaces their ``data.root``.
 
     Raises:
         InputError: a config is wrong, or no benchmark has the name.
@@ -51,7 +51,7 @@ def find_benchmark(name: str, configs: Sequence[Path], root: str | None = None) 
     except (ArgumentError, OmegaConfBaseException) as error:
         text = " ".join(str(error).split())
         meant = suggest(text, parser)
-        raise InputError(f"The config is refused, of which nothing but `data` is read: {text}{meant}") from error
+        raise InputError(f"The config is invalid (only `data` is read): {text}{meant}") from error
     data = config.data
     names = list(dict.fromkeys([*data.test, *(data.validation or ["procedural"])]))
     if name not in names:

@@ -12,7 +12,7 @@ from sdnet_pl.errors import did_you_mean, mistyped, options_of
 
 
 def suggest(message: str, parser: ArgumentParser, arguments: Sequence[str] = ()) -> str:
-    """The end of the sentence that ``message`` is, as of :func:`sdnet_pl.errors.did_you_mean`.
+    """The end of the sentence that ``message`` begins, as returned by :func:`sdnet_pl.errors.did_you_mean`.
 
     Args:
         message: of jsonargparse, on one line.

@@ -1,4 +1,4 @@
-"""Files that are whole by their length and not by their content: a power cut or a full disk leaves zeros in them.
+"""Finds files of the right length whose content was lost: a power cut or a full disk leaves zeros in them.
 
 Most decoders make pixels of the zeros without a word. What is found here:
 
@@ -26,7 +26,7 @@ _ZEROS_END = ("WEBP", "AVIF", "HEIF")
 
 
 def damage(file: IO[bytes], kind: str | None) -> str | None:
-    """What is wrong with the bytes of a picture, to be said in brackets; None where nothing is found.
+    """What is wrong with the bytes of a picture, as a text for brackets; None if nothing is found.
 
     Args:
         file: The file, open for reading; it is read from its start.
@@ -42,7 +42,7 @@ def damage(file: IO[bytes], kind: str | None) -> str | None:
     # The marker of a JPEG's end after that where its pixels begin; zeros may follow that some cameras write.
     if kind in ("JPEG", "MPO") and data.endswith(bytes(4)) and b"\xff\xd9" not in data.rpartition(b"\xff\xda")[2]:
         return "it ends in zeros"
-    return f"zeros are in place of {_BLOCK} bytes or more" if lost_block(data) else None
+    return f"zeros replace {_BLOCK} bytes or more" if lost_block(data) else None
 
 
 def lost_block(data: bytes | np.ndarray) -> bool:
@@ -66,7 +66,7 @@ def _png_damage(png: IO[bytes]) -> str | None:
         if kind == b"IEND":
             break
         if not kind.isalpha():
-            return "zeros or other bytes are in place of its end"
+            return "zeros or other bytes replace its end"
         if kind != b"IDAT":
             png.seek(left + 4, os.SEEK_CUR)
             continue

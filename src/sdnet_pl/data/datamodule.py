@@ -304,7 +304,7 @@ class PhotoDataset(Dataset[dict[str, Any]]):
         files: the photos by their names.
         is_done: tells by the name what need not be read, asked once, when the weights are loaded.
 
-    A photo that cannot be read has ``unreadable`` in place of ``photo``: why.
+    A photo that cannot be read has ``unreadable`` instead of ``photo``: why.
 
     Raises:
         InputError: the path is missing, or a folder holds no picture.
@@ -319,7 +319,7 @@ class PhotoDataset(Dataset[dict[str, Any]]):
         self.is_done: Callable[[str], bool] | None = None
 
     def leave_out_done(self) -> None:
-        """Forgets the photos that are done, and whom to ask, who could not go to a loader process."""
+        """Drops the photos that are done, and `is_done` itself, which a loader process cannot unpickle."""
         if self.is_done is not None:
             self.files = {name: file for name, file in self.files.items() if not self.is_done(name)}
         self.is_done = None

@@ -111,7 +111,7 @@ class MattingDataset(Dataset[TrainingSample]):
     def __getitem__(self, number: int) -> TrainingSample:
         """The sample of a number; ``known`` is there where photos or estimated edges are drawn from.
 
-        Where a picture cannot be read, the next of its source takes its place, and ``replaced`` lists why.
+        If a picture cannot be read, the next of its source takes its place, and ``replaced`` lists why.
         """
         self._lost = []
         rng = np.random.default_rng([self.seed, 1, number])

@@ -198,7 +198,7 @@ def _scale_transparent_color(picture: ImageFile.ImageFile) -> None:
 
 
 def _with_black_0(picture: ImageFile.ImageFile) -> Image.Image:
-    """Grey of 16 bits as it is or, of a TIFF whose 0 is white, inverted; Pillow inverts that of 8 bits alone."""
+    """Grey of 16 bits as it is or, for a TIFF whose 0 is white, inverted; Pillow inverts only that of 8 bits."""
     if not picture.mode.startswith("I;16") or _tiff_tag(picture, ExifTags.Base.PhotometricInterpretation) != 0:
         return picture
     return Image.fromarray(65535 - np.asarray(picture).astype(np.uint16))

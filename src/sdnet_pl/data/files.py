@@ -53,7 +53,7 @@ def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
 def write_text(path: str | Path, text: str) -> None:
     r"""As :func:`write_bytes`, in UTF-8 and with ``\n`` alone.
 
-    A byte of a file's name that is no UTF-8 is written as ``\udce9``: such a name must not end what took hours.
+    A byte of a file's name that is not UTF-8 is written as ``\udce9``: such a name must not end what took hours.
     """
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
@@ -63,7 +63,7 @@ def read_text(path: str | Path, errors: str = "strict") -> str:
 
     Args:
         path: the file.
-        errors: as of ``bytes.decode``, for UTF-8.
+        errors: as for ``bytes.decode``, for UTF-8.
 
     Raises:
         InputError: it is missing, cannot be read, or is not such a text.
@@ -89,7 +89,7 @@ def read_names(path: str | Path, errors: str = "strict") -> list[str]:
 
     Args:
         path: the file.
-        errors: as of ``bytes.decode``; ``"backslashreplace"`` gives names what :func:`as_text` makes of them.
+        errors: as for ``bytes.decode``; ``"backslashreplace"`` gives names what :func:`as_text` makes of them.
 
     Raises:
         InputError: as :func:`read_text`, and for an empty list.
@@ -108,7 +108,7 @@ def to_disk(path: Path) -> None:
 
 
 def as_text(name: str) -> str:
-    r"""The name of a file as text that can be shown and saved: bytes that are no UTF-8 become ``\xe9``."""
+    r"""The name of a file as text that can be shown and saved: bytes that are not UTF-8 become ``\xe9``."""
     if os.name == "nt":
         return name
     try:

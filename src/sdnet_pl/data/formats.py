@@ -48,7 +48,7 @@ def register_plugins() -> tuple[str, ...]:
 
 @cache
 def picture_suffixes() -> frozenset[str]:
-    """What the names of pictures end in that are read, in lower case; upper case is as good."""
+    """The suffixes of pictures that are read, in lower case; upper case is read too."""
     register_plugins()
     formats = Image.registered_extensions()  # which loads all of Pillow's
     return frozenset(_ALSO) | {
@@ -70,7 +70,7 @@ def reason_by_name(file: PurePath) -> str | None:
 
 
 def reason_by_content(file: IO[bytes], name: str, opened: str | None = None) -> str | None:
-    """What a file is that is not read, and what to do, to be said after its name; None where there is no telling.
+    """What an unsupported file is and what to do, as a message to follow its name; None if it is not recognised.
 
     Args:
         file: open for reading.

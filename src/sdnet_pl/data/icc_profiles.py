@@ -25,7 +25,7 @@ _PAPER_WHITE = 203  # cd/m², the white of standard range within these, ITU-R BT
 
 
 def cicp_profile(primaries: int, transfer: int) -> bytes | None:
-    """The profile of code points as in PNG's cICP and in nclx (ITU-T H.273), None where they mean sRGB.
+    """The profile of code points as in PNG's cICP and in nclx (ITU-T H.273), None if they mean sRGB.
 
     Of a high dynamic range, what is brighter than paper-white is cut off.
     """
@@ -35,7 +35,7 @@ def cicp_profile(primaries: int, transfer: int) -> bytes | None:
 
 
 def gamma_profile(exponent: float, chromaticity: tuple[float, ...] | None) -> bytes | None:
-    """The profile of a PNG's gAMA and cHRM, None where they mean sRGB or nothing at all.
+    """The profile of a PNG's gAMA and cHRM, None if they mean sRGB or nothing at all.
 
     Args:
         exponent: of the encoding, such as 0.45455.
@@ -90,7 +90,7 @@ def matrix_to_srgb(profile: bytes) -> tuple[NDArray[np.float64], NDArray[np.floa
     """
     tags = _tags(profile)
     names = (b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
-    # Tables, where there are any, come before the matrix.
+    # Tables, if there are any, come before the matrix.
     if profile[16:24] != b"RGB XYZ " or b"A2B0" in tags or not all(name in tags for name in names):
         return None
     curves = [curve for name in names[3:] if (curve := _curve(tags[name])) is not None]
@@ -108,7 +108,7 @@ def _tags(profile: bytes) -> dict[bytes, bytes]:
 
 
 def _curve(tag: bytes) -> NDArray[np.float64] | None:
-    """The light of each of 256 levels (ICC.1:2022, 10.6 and 10.18); None for what is not known."""
+    """The light of each of 256 levels (ICC.1:2022, 10.6 and 10.18); None for an unknown kind of curve."""
     levels = np.linspace(0, 1, 256)
     if tag[:4] == b"curv":
         (count,) = struct.unpack_from(">L", tag, 8)

@@ -12,7 +12,7 @@ from sdnet_pl.data.files import as_text
 from sdnet_pl.data.formats import picture_suffixes, reason_by_name
 from sdnet_pl.errors import InputError, InputWarning
 
-# What systems and `sdnet-pl prepare` leave beside pictures, of which nobody needs to hear.
+# What systems and `sdnet-pl prepare` leave beside pictures; no warning names these.
 _QUIET = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "manifest.json")
 _SHOWN = 3
 
@@ -84,7 +84,7 @@ def _sort(entry: os.DirEntry[str], path: Path, tree: Tree, own: list[Path], link
 def list_pictures(folder: str | Path) -> list[Path]:
     """The picture files of a folder and its sub-folders, ordered by their path below it, links followed as by walk().
 
-    Hidden files and folders are none of them. What else is left out is named in an :class:`InputWarning`.
+    Hidden files and folders are ignored. What else is left out is named in an :class:`InputWarning`.
 
     Args:
         folder: where to look.

@@ -24,7 +24,7 @@ _XMP_DATES = (
 
 
 class Metadata(NamedTuple):
-    """What is kept of a photo, each empty where it is unknown.
+    """What is kept of a photo, each empty if it is unknown.
 
     Attributes:
         dpi: pixels an inch, across and down.
@@ -45,7 +45,7 @@ class Metadata(NamedTuple):
     dated: str = ""
 
     def exif(self) -> bytes:
-        """These alone as an EXIF block, empty where nothing is known."""
+        """These alone as an EXIF block, empty if nothing is known."""
         if not any(self):
             return b""
         base, tags = Image.Exif(), ExifTags.Base
@@ -91,7 +91,7 @@ def read_metadata(picture: ImageFile.ImageFile) -> Metadata:
 def _resolution(picture: ImageFile.ImageFile) -> Metadata:
     """That of the upright picture, of the format's own header or else of EXIF."""
     exif, tags, dpi = _exif(picture), ExifTags.Base, picture.info.get("dpi")
-    # Where a JPEG's header has none, Pillow takes that of EXIF, and where there is none, 72.
+    # If a JPEG's header has none, Pillow takes that of EXIF, and if there is none, 72.
     if dpi is None or (picture.format in ("JPEG", "MPO") and picture.info.get("jfif_unit") not in (1, 2)):
         inch = 2.54 if exif.get(tags.ResolutionUnit) == 3 else 1
         dpi = exif[tags.XResolution] * inch, exif[tags.YResolution] * inch
@@ -153,7 +153,7 @@ def _of_texts(picture: ImageFile.ImageFile) -> Metadata:
 
 
 def _exif(picture: ImageFile.ImageFile) -> Image.Exif:
-    """The EXIF of a picture, empty where it is damaged."""
+    """The EXIF of a picture, empty if it is damaged."""
     with suppress(Exception):
         # Of a PNG that holds none before its pixels, Pillow would decode them.
         return Image.Image.getexif(picture) if picture.format == "PNG" else picture.getexif()
@@ -182,7 +182,7 @@ def _date(value: object) -> str:
 
 
 def _moment(text: str) -> Metadata:
-    """A date in ISO 8601, as in mail or as in EXIF; nothing where it is none of them."""
+    """A date in ISO 8601, as in mail or as in EXIF; empty if it is in none of these forms."""
     moment = None
     with suppress(ValueError):
         moment = datetime.strptime(text.strip(), "%Y:%m:%d %H:%M:%S")

@@ -14,7 +14,7 @@ def usable_cores() -> int:
 
 
 def default_workers() -> int:
-    """Loader processes where nothing else is asked for: half the cores, at most 8."""
+    """Loader processes if nothing else is asked for: half the cores, at most 8."""
     return min(8, usable_cores() // 2)
 
 

@@ -78,7 +78,7 @@ def text_chunks(texts: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 def read_texts(path: str | Path) -> dict[str, str]:
-    """The notes before the pixels of a PNG, but those in UTF-8; none of another or a damaged file."""
+    """The notes before the pixels of a PNG, except those in UTF-8; none for another or a damaged file."""
     texts = {}
     with open(path, "rb") as stream:
         if stream.read(len(_SIGNATURE)) != _SIGNATURE:

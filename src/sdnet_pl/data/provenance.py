@@ -23,7 +23,7 @@ def mark(job: str | None = None, nobody: bool = False) -> dict[str, str]:
 
 
 def job_hash(photo: str, *options: object) -> str:
-    """One number for a photo and all that decides on what is made of it.
+    """One number for a photo and everything that decides what is made of it.
 
     Args:
         photo: its sha256.
@@ -48,13 +48,13 @@ def found_nobody(png: Path) -> bool:
 
 
 def _own_texts(png: Path) -> dict[str, str]:
-    """What a PNG of this package says of itself; of any other file nothing."""
+    """The texts in a PNG of this package; empty for any other file."""
     texts = dict(read_texts(png)) if png.is_file() else {}
     return texts if texts.get(_MAKER, "").partition(" ")[0] == SOFTWARE else {}
 
 
 def require_ours(png: Path) -> None:
-    """Refuse to replace a file of someone else's.
+    """Refuse to replace a file that this package did not write.
 
     Raises:
         InputError: there is such a file, and it does not carry the mark.
@@ -64,7 +64,7 @@ def require_ours(png: Path) -> None:
 
 
 def foreign(path: Path) -> InputError:
-    """What to say of a file of someone else's that would be replaced."""
+    """The error for a file that this package did not write and that would be replaced."""
     return InputError(
         f"{path} exists and was not written by sdnet-pl, which replaces only its own files; give another name "
         "or folder."

@@ -1,4 +1,4 @@
-"""What may happen to a training sample, and how probable each of it is."""
+"""What may happen to a training sample, and with what probability."""
 
 from dataclasses import dataclass, fields
 

@@ -95,5 +95,5 @@ def predicted_trimap(alpha: Tensor, low: float = 0.1, high: float = 0.9, band: i
 
 
 def trimap_channel(trimap: Tensor) -> Tensor:
-    """What a network takes of a trimap of 0, 128 and 255: 0, 0.5 and 1, float32 of the same shape."""
+    """A trimap of 0, 128 and 255 as a network takes it: 0, 0.5 and 1, float32 of the same shape."""
     return (trimap.float() / 127.5).round() / 2

@@ -29,7 +29,7 @@ class Inspection(NamedTuple):
     Attributes:
         image: The input, ``[3, H, W]`` in [0, 1].
         alpha: α_f, ``[1, H, W]`` in [0, 1]; of a trimap network, what the trimap knows is taken from it, as in scores.
-        target: The true alpha, likewise; none where it is not known.
+        target: The true alpha, likewise; None if it is not known.
         side_alphas: F̄_dec^i by i = 2, 3, 4, ``[1, h, w]`` in [0, 1], of the padded input.
         features: What was asked for by name, ``[C, h, w]`` of the padded input.
     """

@@ -29,7 +29,7 @@ SCALES = (1, 2, 3)
 CANDIDATES = 6
 """Of each scale, the largest."""
 SMALLEST = 0.0005
-"""Part of a photo below which there is no candidate: a person of a sixteenth of its height."""
+"""Smallest fraction of a photo that is a candidate: a person of a sixteenth of its height."""
 MARGINS = (0.35, 0.15)
 """Around a candidate, in its longer side, of the wide and of the narrow look."""
 AGREEMENT = 0.85
@@ -118,7 +118,7 @@ def _candidates(alpha: Alpha, shape: tuple[int, ...]) -> list[Box]:
 
 
 def _confirm(photo: Photo, candidate: Box, size: int, look: Look) -> tuple[Box, Alpha] | None:
-    """A crop and the matte of the person in it, where two looks agree that there is one."""
+    """A crop and the matte of the person in it, if two looks agree that there is one."""
     seen = candidate
     for _ in range(STEPS):
         wide = seen.grown(MARGINS[0], photo.shape)
@@ -142,12 +142,12 @@ def _confirm(photo: Photo, candidate: Box, size: int, look: Look) -> tuple[Box, 
 
 
 def _stretched(alpha: Alpha, box: Box) -> Alpha:
-    """An alpha at the size of the crop that it is of."""
+    """An alpha, resized to its crop."""
     return np.asarray(cv2.resize(alpha, box.sides[::-1]), np.float32)
 
 
 def _part(alpha: Alpha, box: Box) -> Mask:
-    """The connected part of an alpha that has most of a box; an empty mask where nothing lies in it."""
+    """The connected part of an alpha that has most of a box; an empty mask if nothing lies in it."""
     labels = cv2.connectedComponents((alpha >= _SOLID).astype(np.uint8))[1]
     areas = np.bincount(labels[box.slices].ravel(), minlength=1)
     areas[0] = 0

@@ -22,15 +22,15 @@ def plan(photos: list[Path], output: Path) -> list[Job]:
     """Which file is written from which photo, in the order given.
 
     ``output`` is a folder, or for a single photo a file that ends in .png, or standard output. Folders of photos are
-    searched with their sub-folders, but for ``output`` where it lies within and for what this package wrote.
+    searched with their sub-folders, except ``output`` itself and files that this package wrote.
 
     Args:
         photos: files and folders, or standard input.
         output: where to write; a folder need not exist.
 
     Raises:
-        InputError: a photo is missing, a single file is to hold several cut-outs, or a photo or a file of someone
-            else's would be replaced.
+        InputError: a photo is missing, a single file is to hold several cut-outs, or a photo or a file that this
+            package did not write would be replaced.
     """
     from sdnet_pl.data.provenance import require_ours
 
@@ -54,8 +54,8 @@ def leave_out_done(jobs: list[Job], number: Callable[[Path], str], overwrite: bo
     """The jobs that are left: those whose files do not exist, and with ``overwrite`` all.
 
     Args:
-        jobs: as of :func:`plan`.
-        number: tells of a photo what :func:`sdnet_pl.data.provenance.job_hash` gives.
+        jobs: as returned by :func:`plan`.
+        number: returns the job hash of a photo, as :func:`sdnet_pl.data.provenance.job_hash` does.
         overwrite: whether a cut-out of an earlier call may be replaced.
 
     Raises:
@@ -77,7 +77,7 @@ def leave_out_done(jobs: list[Job], number: Callable[[Path], str], overwrite: bo
 
 
 def _single_target(photos: list[Path], output: Path) -> Path | None:
-    """The one file to write; none where ``output`` is a folder."""
+    """The one file to write; None if ``output`` is a folder."""
     from sdnet_pl.data.formats import picture_suffixes
 
     names_picture = output.suffix.lower() in picture_suffixes() and not output.is_dir()
@@ -132,7 +132,7 @@ def _below(photo: Path, output: Path) -> list[tuple[Path, Path]]:
 
 
 def unwritable(path: Path, error: OSError) -> InputError:
-    """What to say of a file or folder that cannot be written."""
+    """The error for a file or folder that cannot be written."""
     return InputError(
         f"{path} cannot be written ({error.strerror or error}); free space there, or give another folder."
     )

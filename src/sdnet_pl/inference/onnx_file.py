@@ -257,7 +257,7 @@ def compare(model: nn.Module, file: Path, pictures: Sequence[NDArray[np.float32]
 
 
 def _replace(module: nn.Module, half: bool) -> None:
-    """Takes the form of a module that runtimes have the best of, throughout a network."""
+    """Replaces modules by the form that runtimes run best, throughout a network."""
     for name, child in module.named_children():
         if half and isinstance(child, SqueezeExcitation):
             setattr(module, name, WideMean(child))

@@ -19,7 +19,7 @@ class TorchNetwork:
         model: takes RGB float ``[B, 3, H, W]`` in [0, 1] with both sides at least 32, gives alpha ``[B, 1, H, W]`` in
             [0, 1]. An SDNet is copied in its form for inference; another network is itself moved to the device, to
             channels_last and to evaluation.
-        device: such as ``"cpu"``, ``"cuda:1"`` or ``"mps"``; by default the GPU where there is one. Logged at INFO.
+        device: such as ``"cpu"``, ``"cuda:1"`` or ``"mps"``; by default the GPU if there is one. Logged at INFO.
 
     Raises:
         InputError: this machine has no such device.
@@ -42,7 +42,7 @@ class TorchNetwork:
 
 
 def choose_device(name: str | None = None) -> torch.device:
-    """The device of that name, by default the GPU where there is one and the CPU otherwise.
+    """The device of that name, by default the GPU if there is one and the CPU otherwise.
 
     Raises:
         InputError: the name is unknown, or this machine has no such device.

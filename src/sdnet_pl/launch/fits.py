@@ -26,7 +26,7 @@ def take_lock(file: BinaryIO, wait: bool = False) -> None:
 
 
 def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") -> None:
-    """Runs what is left of a fit: nothing where it has scores, else from its newest checkpoint or from the start.
+    """Runs what is left of a fit: nothing if it has scores, else from its newest checkpoint or from the start.
 
     A fit outlives a caller that is killed; a later call waits for it.
 

@@ -57,7 +57,7 @@ def train(rows: Sequence[str], seeds: Sequence[int], runs: Path, data: Path, con
         configs: What comes between that config and the row's.
 
     Raises:
-        InputError: A fit failed; what it said stands on stderr.
+        InputError: A fit failed; its error is on stderr.
     """
     folder = experiments()
     todo = [(row, seed) for row in rows for seed in seeds]
@@ -70,13 +70,13 @@ def train(rows: Sequence[str], seeds: Sequence[int], runs: Path, data: Path, con
             finish(run, settings)
         except subprocess.CalledProcessError as error:
             raise InputError(
-                f"The fit in {run} ended with exit status {error.returncode}, as it said above; mend that, and the "
-                "same command resumes."
+                f"The fit in {run} ended with exit status {error.returncode}; its error is printed above. "
+                "Fix it and run the same command to resume."
             ) from None
 
 
 def write_page(page: Path, reports: Path, tables: Sequence[int]) -> None:
-    """Puts reports in place of what follows the line ``WRITTEN`` of a page, each footnote once, at the end.
+    """Replaces what follows the line ``WRITTEN`` of a page with reports, each footnote once, at the end.
 
     Args:
         page: The page. Figure 1 goes into ``images/`` beside it.

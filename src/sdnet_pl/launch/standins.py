@@ -1,4 +1,7 @@
-"""Stand-ins for the public data sets: drawn people in small, laid out as published, to try everything without them."""
+"""Stand-ins for the public data sets: drawn people at a small scale, laid out as published.
+
+With them everything can be tried without the data sets.
+"""
 
 import json
 import shutil

@@ -39,11 +39,11 @@ def read_sweep(file: Path) -> dict[str, Any]:
     try:
         sweep = yaml.safe_load(read_text(file))
     except yaml.YAMLError as error:
-        raise InputError(f"{file} is not YAML ({' '.join(str(error).split())}); mend it.") from None
+        raise InputError(f"{file} is not YAML ({' '.join(str(error).split())}); correct it.") from None
     if not isinstance(sweep, dict) or not isinstance(sweep.get("command"), list):
         raise InputError(f"{file} has no command; a sweep file names it: command: [sdnet-pl, fit, ..., ${{args}}].")
     if sweep["command"][:2] != ["sdnet-pl", "fit"]:
-        raise InputError(f"{file} has another command than [sdnet-pl, fit, ..., ${{args}}], which alone runs here.")
+        raise InputError(f"{file} has an unsupported command; only [sdnet-pl, fit, ..., ${{args}}] can run here.")
     if sweep.get("method") not in METHODS:
         raise InputError(f"{file} has the method {sweep.get('method')!r}; choose one of {', '.join(METHODS)}.")
     metric, parameters = sweep.get("metric"), sweep.get("parameters")

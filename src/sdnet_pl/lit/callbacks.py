@@ -248,7 +248,7 @@ class Throughput(Callback):
 
 
 class RunReport(Callback):
-    """Writes ``curves.png`` when training ends, and ``metrics.csv``, ``metrics.md`` and the lists when a test does."""
+    """Writes ``curves.png`` when training ends, and ``metrics.csv``, ``metrics.md`` and the lists when a test ends."""
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw ``curves.png`` from the logs of all starts of the run."""

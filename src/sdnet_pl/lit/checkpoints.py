@@ -26,7 +26,7 @@ class WholeFiles(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint whole or not at all; elsewhere than on a disk as Lightning does."""
+        """Write a checkpoint whole or not at all; other than on a disk, as Lightning does."""
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
@@ -36,7 +36,7 @@ class WholeFiles(TorchCheckpointIO):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Lightning's, where the file that ``filename`` names is the best one however many are kept.
+    """Lightning's, but the file that ``filename`` names is always the best one, however many are kept.
 
     The others are called ``step-0000800.ckpt``. A ``filename`` with fields, such as ``{epoch}``, names all of them.
     """
@@ -71,7 +71,7 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict(state_dict)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Also remove what a process left that was killed while it saved."""
+        """Also remove what a process killed while saving has left."""
         super().setup(trainer, pl_module, stage)
         if stage == "fit" and trainer.is_global_zero and os.path.isdir(self.dirpath or ""):
             for file in Path(self.dirpath or "").iterdir():
@@ -102,7 +102,7 @@ class BestCheckpoint(ModelCheckpoint):
         return kept
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save under ``exception-step=N``, where the callback is told to save then."""
+        """Save under ``exception-step=N``, if the callback is told to save then."""
         filename, self.filename = self.filename, "exception-{step}"  # never the best one's
         try:
             super().on_exception(trainer, pl_module, exception)

@@ -1,4 +1,4 @@
-"""What the loggers of a run get beside numbers, each what it can show. Call it in the process of rank zero."""
+"""What the loggers of a run get besides numbers, each what it can show. Call it in the process of rank zero."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from sdnet_pl.reporting.tables import Row, to_csv, to_markdown
 
 
 class RunLog(CSVLogger):
-    """Lightning's, whose file would be in the system's own encoding, in UTF-8: names of benchmarks may be of any text.
+    """Lightning's CSVLogger, but in UTF-8: benchmark names may contain any character.
 
     Its errors name the file.
     """
@@ -67,7 +67,7 @@ def same_size(pictures: Sequence[Image]) -> list[Image]:
 
 
 def log_histogram(trainer: Trainer, key: str, values: Sequence[float]) -> None:
-    """How often which value is."""
+    """How often each value occurs."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             import wandb

@@ -52,7 +52,7 @@ def save_model_card(trainer: Trainer, module: SDNetModule, checkpoint: Path, row
 
 
 def model_card(module: SDNetModule, trained: Trained, checkpoint: str, config: str, rows: Sequence[Row]) -> str:
-    """The card in Markdown. Data are called by their folders' names, so that no path of a machine is told."""
+    """The card in Markdown. Data are called by their folders' names, so that no path of a machine appears."""
     data, own = module.data, module.method == NETWORK
     name = trained.preset + (", with a trimap" if trained.trimap else "") if own else module.method
     facts = [

@@ -180,7 +180,7 @@ class SDNetModule(LightningModule):
         return alpha
 
     def training_forward(self, x: Tensor) -> MattingOutput:
-        """The network's outputs in training for ``x`` of :meth:`network_input`, compiled where that was asked for."""
+        """The network's outputs in training for ``x`` of :meth:`network_input`, compiled if that was asked for."""
         return (_compiled() if self.compiled else _side_outputs)(self.model, x)
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:

@@ -55,7 +55,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"momentum": momentum, "weight_decay": weight_decay, "betas": betas, "eps": eps})
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As of every optimiser.
+        """As for every optimiser.
 
         Raises:
             InputError: Muon and Adam shared the parameters otherwise when the state was saved.

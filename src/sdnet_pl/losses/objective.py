@@ -69,7 +69,7 @@ class MattingObjective(nn.Module):
 
         Returns:
             Scalars, unweighted: ``l1``, ``laplacian``, ``composition`` of the alpha; the same with ``aux{i}_``
-            before for every side output; ``distillation`` (where there are pairs); and ``total``, the weighted sum.
+            before for every side output; ``distillation`` (if there are pairs); and ``total``, the weighted sum.
             Beside these ``cosine_{teacher}_{student}``, in [0, 1], of every pair that any setting teaches: in no sum,
             so that trainings with and without self-distillation can be compared.
 

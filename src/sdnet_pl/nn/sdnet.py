@@ -53,7 +53,7 @@ class MattingNetwork(nn.Module):
         return self.forward_side_outputs(x).alpha
 
     def forward_side_outputs(self, x: Tensor) -> MattingOutput:
-        """The alpha with the side outputs; where there are none, distillation must be none."""
+        """The alpha with the side outputs; if there are none, distillation must be none."""
         raise NotImplementedError
 
 
@@ -79,7 +79,7 @@ class Normalization(nn.Module):
         return x / self.std if self.scaled else x
 
     def move_scale_into(self, conv: nn.Module) -> None:
-        """Has the convolution that reads the output divide in place of this module.
+        """Has the convolution that reads the output divide instead of this module.
 
         The subtraction stays: the zeros that pad the convolution's input stand for the mean.
         """

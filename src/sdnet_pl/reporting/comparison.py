@@ -25,7 +25,7 @@ class Line(NamedTuple):
 
     Attributes:
         network: What it is.
-        parameters: In millions; none where they are not known.
+        parameters: In millions; None if they are not known.
         scores: Mean and sample standard deviation over the results, which one result alone does not have.
         results: What was averaged.
     """
@@ -39,17 +39,17 @@ class Line(NamedTuple):
 def match(
     table: PaperTable, results: Sequence[Result], benchmark: str | None = None
 ) -> tuple[dict[int, list[Line]], dict[Path, str]]:
-    """What stands beside each row of a table with scores.
+    """The lines of scores that belong to each row of a table.
 
-    Runs are one line where their trainings differ in nothing but seeds; a seed that comes again is left out.
+    Runs whose trainings differ only in their seeds are one line; a repeated seed is left out.
 
     Args:
         table: Any but Table 4.
         results: Of :func:`sdnet_pl.reporting.runs.find_results`.
-        benchmark: Take the scores on this one in place of the table's own.
+        benchmark: Take the scores on this one instead of the table's own.
 
     Returns:
-        The lines by the row's place in the table; and the directories of which nothing stands there, with the reason.
+        The lines by the row's place in the table; and the directories that are not shown, with the reason.
 
     Raises:
         InputError: Results of one line were scored on two builds of the benchmark.
@@ -257,7 +257,7 @@ def _csv_rows(table: PaperTable, measured: Mapping[int, Sequence[Row]]) -> list[
 
 
 def _bullets(title: str, items: Sequence[str]) -> str:
-    """A list under its title; nothing of an empty one."""
+    """A list under its title; nothing for an empty one."""
     return "\n".join([title, "", *(f"- {item}" for item in items)]) if items else ""
 
 
@@ -270,7 +270,7 @@ def _page(parts: Sequence[str]) -> str:
 
 
 def _about(line: Line, group: Sequence[Line], paper: Mapping[str, Any]) -> str:
-    """Which runs a line is of, and what their training does otherwise than the paper and than its neighbours."""
+    """Which runs a line is from, and how their training differs from the paper and from its neighbours."""
     first = line.results[0]
     folders = ", ".join(str(result.folder) for result in line.results)
     if first.training is None:

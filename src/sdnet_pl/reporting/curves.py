@@ -19,7 +19,7 @@ def log_files(folder: Path) -> list[Path]:
 
 
 def read_series(files: Iterable[Path]) -> dict[str, list[tuple[int, float]]]:
-    """(step, value) points by name. A resumed run has several files; of a step that two hold, the later file counts."""
+    """(step, value) points by name. A resumed run has several files; if two hold a step, the later file counts."""
     points: dict[str, dict[int, float]] = defaultdict(dict)
     for file in files:
         with file.open(newline="", encoding="utf-8") as lines:

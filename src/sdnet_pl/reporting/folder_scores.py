@@ -28,7 +28,7 @@ class PictureScores(NamedTuple):
     """What one picture gives.
 
     Attributes:
-        values: Its scores, NaN where it has no unknown pixel.
+        values: Its scores, NaN if it has no unknown pixel.
         histogram: The share of its true alpha's pixels at each level, float64 ``[256]``.
         sha256: Of the pixels of its true alpha, and of its trimap where one was given.
         inverted: Whether the prediction is far from the true alpha, and its inverse is not.

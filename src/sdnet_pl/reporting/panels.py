@@ -33,7 +33,7 @@ class PanelRow(NamedTuple):
     Attributes:
         image: The input, ``[3, H, W]`` in [0, 1].
         alpha: The predicted alpha, ``[1, H, W]`` in [0, 1].
-        target: The true alpha, likewise; none where it is not known.
+        target: The true alpha, likewise; None if it is not known.
         side_alphas: F̄_dec^i by i, ``[1, h, w]`` in [0, 1]; it may reach beyond the photo, as padding does.
     """
 

@@ -37,7 +37,7 @@ class Result(NamedTuple):
         method: "network", or the method that was evaluated.
         scores: By the keys of ``METRIC_LABELS``, in the units of the functionals.
         training: The config that the network was trained with, its keys joined by dots; none for another method.
-        origin: Where the network was trained; none for another method.
+        origin: Where the network was trained; None for another method.
     """
 
     folder: Path
@@ -137,7 +137,7 @@ def _read(folder: Path) -> list[Result]:
 def _training(folder: Path) -> tuple[dict[str, Any], Path]:
     """The config of the training whose scores a folder holds, and where it ran.
 
-    The config of a ``test`` says how it scored; how the network was trained stands beside its checkpoint.
+    The config of a ``test`` says how it scored; how the network was trained is in the config beside its checkpoint.
     """
     configs = _configs(folder)
     if not configs:
@@ -197,7 +197,7 @@ def _run_of(checkpoint: Path, folder: Path) -> Path:
 
 
 def _samples_a_step(config: Mapping[str, Any]) -> Any:
-    """Over all processes and accumulated batches, where they are numbers; ``auto`` counts as one process."""
+    """Over all processes and accumulated batches, if they are numbers; ``auto`` counts as one process."""
     keys = ("data.batch_size", "trainer.accumulate_grad_batches", "trainer.devices", "trainer.num_nodes")
     factors = (str(config.get(key)) for key in keys)
     return prod(int(factor) for factor in factors if factor.isdecimal())

@@ -2,7 +2,7 @@
 
 It repeats the run wherever it is run from: paths are absolute, and ``${oc.env:NAME}`` has the value that it had as its
 default. It keeps the references of the files that it comes from, so that another ``data.root`` reaches all that lies
-below it; a variable that is set when it runs again prevails, as it does in those files.
+below it; a variable that is set when it runs again wins, as it does in those files.
 """
 
 import os
@@ -43,7 +43,7 @@ def dump(config: Mapping[str, Any]) -> str:
 
 
 def with_references(config: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
-    """A config whose values are references wherever they were written as such and give the value still.
+    """A config that keeps each value as the reference it was written as, if that still gives the value.
 
     Args:
         config: every value as it is.
@@ -53,7 +53,7 @@ def with_references(config: Mapping[str, Any], written: Mapping[str, Any]) -> di
 
 
 def resolved(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config with the values of its references in their place."""
+    """A config with each reference replaced by its value."""
     values = OmegaConf.to_container(OmegaConf.create(dict(config)), resolve=True)
     assert isinstance(values, dict)
     return values  # type: ignore[return-value]
@@ -64,9 +64,8 @@ def saved(config: Mapping[str, Any], files: Iterable[str] = ()) -> dict[str, Any
 
     Args:
         config: of :func:`with_references`; relative paths begin in the working directory.
-        files: the config files that it was made of, the last of which prevails. Where they take ``data.root`` from a
-            variable that is not set, and the command line said otherwise, that variable may still tell later where the
-            data are.
+        files: its config files; the last one wins. If they take ``data.root`` from a variable that is not set, and
+            the command line said otherwise, that variable may still tell later where the data are.
     """
     placed = _placed(resolved(config))
     candidate = _frozen(config)
@@ -98,7 +97,7 @@ def _merge(config: Any, written: Any) -> Any:
 
 
 def _settle(candidate: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """The candidate's references where they give what the config has, and the config's values elsewhere.
+    """The candidate's references if they give the config's values, and the config's values otherwise.
 
     Variables of the environment come first: what refers to a root is kept by what the root has become.
     """
@@ -167,7 +166,7 @@ def _frozen(config: Any, key: Key = "") -> Any:
 
 
 def _freeze(text: str, key: Key) -> str:
-    """A value with references whose every ``${oc.env:...}`` has as its default what it gives now."""
+    """The value, with the present value of each ``${oc.env:...}`` as its default."""
     start = text.find(_VARIABLE)
     if start < 0:
         return text

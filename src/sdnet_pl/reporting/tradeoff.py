@@ -26,10 +26,10 @@ def tradeoff_lines(
     Args:
         paper: The paper's tables.
         results: Runs and evaluations.
-        benchmark: Take the scores on this one in place of the paper's.
+        benchmark: Take the scores on this one instead of the paper's.
 
     Returns:
-        The lines by table and row; and the directories of which nothing is shown, with the reason.
+        The lines by table and row; and the directories that are not shown, with the reason.
 
     Raises:
         InputError: Results of one line were scored on two builds of the benchmark.

@@ -53,7 +53,7 @@ def _name(func: Callable[..., Any]) -> str:
 
 
 def _shape(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[int] | None:
-    """Of what the usual operations give; none for another operation."""
+    """The output shape of a common operation; None for any other."""
     if name in _ELEMENTWISE:
         shapes = [x.shape[::-1] for x in args if isinstance(x, Tensor)]  # torch.broadcast_shapes is slow
         return [max(sides) for sides in zip_longest(*shapes, fillvalue=1)][::-1]

@@ -110,7 +110,7 @@ def test_odd_alphas_of_an_archive_are_named_by_it(tree, source, tmp_path, capsys
         Image.fromarray(pixels).save(source / f"{name}.png")
     archive = shutil.make_archive(str(tmp_path / "cut"), "zip", source)
     assert main(["prepare", "cutouts", archive, str(tmp_path / "DST"), "--workers", "1"]) == 2
-    assert f"3 of 5 alphas in {archive} are 0 and 1 in place of 0 and 255" in capsys.readouterr().err
+    assert f"3 of 5 alphas in {archive} are 0 and 1 instead of 0 and 255" in capsys.readouterr().err
 
 
 def test_bad_pictures_are_left_out_on_demand(spoiled, prepare, written, tmp_path, capsys):

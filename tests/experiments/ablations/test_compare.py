@@ -1,4 +1,4 @@
-"""The table of the ablations: runs that go on where they stopped, and the peer under the same conditions."""
+"""The table of the ablations: runs that resume where they stopped, and the peer under the same conditions."""
 
 import csv
 import shutil

@@ -15,7 +15,7 @@ def is_archive(file: Path) -> bool:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive, wholly or not at all; nothing is done where that has happened before.
+    """Unpack a zip or tar archive, wholly or not at all; nothing is done if that has happened before.
 
     Pictures are read from files by several processes, and a compressed tar archive can only be read from its start:
     unpacking is the one way for all archives.

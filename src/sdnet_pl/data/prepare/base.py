@@ -84,7 +84,7 @@ class Dataset:
         homepage: where it is published.
         licence: what its publisher says of its use.
         find: lists its samples in a folder, those with given names if there is a split list.
-        split: where a split list comes from; empty where none is taken.
+        split: where a split list comes from; empty if none is taken.
     """
 
     expects: str
@@ -104,7 +104,7 @@ class Part(NamedTuple):
         role: ``"fg"`` where the pictures hold straight foreground colours, ``"image"`` where they are photos.
         pictures: the folder of the pictures, as a glob pattern of its last parts.
         alpha: the name of the folder beside it with the alphas.
-        trimap: likewise with the trimaps, if there are any.
+        trimap: the same for the trimaps, if there are any.
         published: how many there are, where the publisher says so.
     """
 
@@ -194,7 +194,7 @@ def without_suffix(path: str) -> str:
 
 
 def _select(candidates: list[Candidate], names: Names, found: Found) -> list[Candidate]:
-    """Those that a split list names, in the order they had; what it names in vain becomes a problem."""
+    """Those that a split list names, in the order they had; a name without a picture becomes a problem."""
     if names is None:
         return candidates
     ends: dict[str, list[int]] = defaultdict(list)

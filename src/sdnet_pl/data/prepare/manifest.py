@@ -20,7 +20,7 @@ _UNFINISHED = re.compile(r"\.[0-9a-f]{32}(\.[^.]*)?")
 
 
 class Journal:
-    """The samples that are done, a line each, so that a run that was stopped continues where it was.
+    """The samples that are done, a line each, so that an interrupted run resumes after them.
 
     Args:
         destination: the folder of the prepared data set; made if it is missing.
@@ -154,7 +154,7 @@ def verify(folder: Path, progress: Any = iter) -> list[str]:
 
 
 def extra_files(folder: Path, files: Iterable[str]) -> list[str]:
-    """The files below a folder of prepared data that are none of it."""
+    """The files below a folder of prepared data that do not belong to it."""
     present = {file.relative_to(folder).as_posix() for file in _files(folder)}
     return sorted(present - set(files) - {MANIFEST, JOURNAL})
 

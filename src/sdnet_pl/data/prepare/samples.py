@@ -155,7 +155,7 @@ def _require_text(name: str) -> None:
     except UnicodeEncodeError:  # as old archives leave them: the manifest could not hold it
         remedy = "rename the file or its folder"
         if sys.getfilesystemencoding() != "utf-8":  # then every name with an accent looks like that
-            remedy = "set PYTHONUTF8=1, or, where it is none, rename the file"
+            remedy = "set PYTHONUTF8=1, or rename the file if its name is not UTF-8"
         raise InputError(f"{name!a} is not a UTF-8 name; {remedy}.") from None
 
 

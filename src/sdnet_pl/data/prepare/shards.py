@@ -25,7 +25,7 @@ SHARD = 64
 
 
 def pack(samples: list[Sample]) -> list[Unit]:
-    """What becomes a shard each, in the order of the folder sources; what is scored stays a sample of its own."""
+    """What becomes a shard each, in the order of the folder sources; what is scored remains one sample each."""
     folders: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.kind != "test":

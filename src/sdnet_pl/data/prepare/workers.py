@@ -21,11 +21,11 @@ def write_unit(
         unit: what to write.
         root: the folder that its sources are below.
         destination: the folder that its files go below.
-        max_side: as of :func:`~sdnet_pl.data.prepare.samples.write_sample`.
+        max_side: as for :func:`~sdnet_pl.data.prepare.samples.write_sample`.
         skip_bad: write a shard without the pictures that cannot be used.
 
     Returns:
-        What was read and written, or None where nothing was; and why pictures cannot be used.
+        What was read and written, or None if nothing was; and why pictures cannot be used.
 
     Raises:
         OSError: a file cannot be written.

@@ -26,7 +26,7 @@ class Foreground(NamedTuple):
 
 
 class LabelledPhoto(NamedTuple):
-    """A photo of people in their surroundings, their alpha, and where that can be relied on.
+    """A photo of people in their surroundings, their alpha, and where that is reliable.
 
     Attributes:
         photo: uint8 ``[H, W, 3]``, RGB.
@@ -84,7 +84,7 @@ class Source(ABC, Generic[Item]):
         return str(index)
 
     def picture_files(self) -> Sequence[PictureFile]:
-        """The files that it reads, which can be checked before a long job; none where a picture is not a file."""
+        """The files that it reads, which can be checked before a long job; none if a picture is not a file."""
         return ()
 
 

@@ -150,7 +150,7 @@ class BackgroundFolder(_FolderSource[Image], BackgroundSource):
 
     Args:
         path: the folder.
-        names: as of :class:`CutoutFolder`.
+        names: as in :class:`CutoutFolder`.
         weight: likewise.
 
     Raises:
@@ -177,7 +177,7 @@ class MaskFolder(_FolderSource[LabelledPhoto], PhotoSource):
     Args:
         path: the folder that holds ``image/`` and ``mask/``; sub-folders of both are searched alike.
         band: the distance from the edge up to which the mask is not relied on, relative to the photo's longer side.
-        weight: as of :class:`CutoutFolder`.
+        weight: as in :class:`CutoutFolder`.
 
     Raises:
         InputError: as :class:`PairFolder`, and :meth:`load` for a mask with values other than black and white.
@@ -214,7 +214,7 @@ class LabelledFolder(_FolderSource[LabelledPhoto], PhotoSource):
 
     Args:
         path: the folder that holds ``image/``, ``alpha/`` and ``known/``; their sub-folders are searched alike.
-        weight: as of :class:`CutoutFolder`.
+        weight: as in :class:`CutoutFolder`.
 
     Raises:
         InputError: as :class:`PairFolder`.

@@ -121,7 +121,7 @@ class BackgroundShards(_ShardSource[Image], BackgroundSource):
     """Pictures without people from shards: those of ``BackgroundFolder``.
 
     Args:
-        path: as of :class:`PairShards`, such as ``DST/train2017``.
+        path: as in :class:`PairShards`, such as ``DST/train2017``.
 
     Raises:
         InputError: likewise.
