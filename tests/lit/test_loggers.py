@@ -174,7 +174,7 @@ def test_the_card_tells_what_was_trained(run: Path):
         "epochs 2, steps 8",
         "ProceduralPortraits",
         row["hash"],
-        f"{float(row[MAD]):.4g}",
+        f"{1000 * float(row[MAD]):.4g}",
         "--config config.yaml",
         "follows the licences of the training data",
     ):
