@@ -164,12 +164,9 @@ class SDNetCLI(LightningCLI):
         inherited = os.environ.get(RUN_DIR_VARIABLE)
         run_dir = Path(inherited or config.run_dir or config.trainer.default_root_dir or self._new_run_dir(config))
         if not inherited and self.config.subcommand != "predict":
-            resumed = self.config.subcommand == "fit" and config.ckpt_path
-            folders = (
-                {run_dir} if self.config.subcommand != "fit" else {run_dir, Path(config.checkpoint.dirpath or run_dir)}
-            )
-            for folder in folders:
-                _refuse_used(folder, bool(resumed))
+            fit = self.config.subcommand == "fit"
+            for folder in {run_dir, Path((fit and config.checkpoint.dirpath) or run_dir)}:
+                _refuse_used(folder, resumed=bool(fit and config.ckpt_path))
         if self.config.subcommand == "test":
             config.verbose = False  # RunReport prints the table, with its hash and its regions
         if self.config.subcommand == "predict":

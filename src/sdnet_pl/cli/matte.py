@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sdnet_pl.cli.options import add_device, add_output, add_overwrite, add_size, add_weights
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.jobs import STREAM, Job, leave_out_done, plan, unwritable
-from sdnet_pl.inference.pretrained import DEFAULT, locate
+from sdnet_pl.inference.pretrained import locate
 
 if TYPE_CHECKING:
     from sdnet_pl.inference.batch import Done
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from sdnet_pl.data.image_io import sha256
     from sdnet_pl.data.provenance import job_hash
     from sdnet_pl.inference.engine import choose_engine
-    from sdnet_pl.inference.predictor import MattePredictor, check_size
+    from sdnet_pl.inference.predictor import check_size
 
     if args.size is not None:
         check_size(args.size)
@@ -81,16 +81,11 @@ def run(args: argparse.Namespace) -> int:
     done: list[Done] = []
     try:
         if left:
-            network, trained_size, trimap = load()
-            if trimap:
-                raise InputError(
-                    f"{args.weights} holds a network that needs a trimap beside each photo; give one trained without "
-                    f"trimaps, such as {DEFAULT}."
-                )
+            predictor = load().predictor(args.size)
             from sdnet_pl.inference.batch import cut_out_all, one_thread_each
 
             with one_thread_each():
-                cut_out_all(left, MattePredictor(network, args.size or trained_size), options, done)
+                cut_out_all(left, predictor, options, done)
     finally:
         for outcome in done:
             if outcome.error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.predictor import Network
+from sdnet_pl.inference.predictor import MattePredictor, Network
 from sdnet_pl.inference.pretrained import DEFAULT, FOLDER, check_damage, locate, pretrained_weights
 
 BACKENDS = ("onnx", "torch")
@@ -22,11 +22,26 @@ class Engine(NamedTuple):
         network: alphas of pictures.
         size: longer side in pixels of the pictures that it has learned.
         trimap: whether it takes a trimap as fourth channel.
+        weights: what it was loaded from.
     """
 
     network: Network
     size: int
     trimap: bool
+    weights: str | Path
+
+    def predictor(self, size: int | None = None) -> MattePredictor:
+        """What mattes photos at a size, by default the one that the network has learned.
+
+        Raises:
+            InputError: the network needs a trimap beside each photo, or the size is too small.
+        """
+        if self.trimap:
+            raise InputError(
+                f"{self.weights} holds a network that needs a trimap beside each photo; give one trained without "
+                f"trimaps, such as {DEFAULT}."
+            )
+        return MattePredictor(self.network, size or self.size)
 
 
 def open_engine(
@@ -64,19 +79,19 @@ def choose_engine(
         from sdnet_pl.inference.onnx_network import check_device
 
         check_device(device or "cpu")
-        return partial(_open_onnx, file, device or "cpu", threads)
+        return partial(_open_onnx, weights, file, device or "cpu", threads)
 
     from sdnet_pl.inference.torch_network import choose_device
 
     return partial(_open_torch, weights, str(choose_device(device)))
 
 
-def _open_onnx(file: Path, device: str, threads: int | None) -> Engine:
+def _open_onnx(weights: str | Path, file: Path, device: str, threads: int | None) -> Engine:
     from sdnet_pl.inference.onnx_network import OnnxNetwork
 
     check_damage(file)
     network = OnnxNetwork(file, device, threads)
-    return Engine(network, network.size, network.trimap)
+    return Engine(network, network.size, network.trimap, weights)
 
 
 def _open_torch(weights: str | Path, device: str) -> Engine:
@@ -84,7 +99,7 @@ def _open_torch(weights: str | Path, device: str) -> Engine:
     from sdnet_pl.inference.weights import load_weights
 
     model, size = load_weights(weights)
-    return Engine(TorchNetwork(model, device), size, getattr(model, "trimap", False))
+    return Engine(TorchNetwork(model, device), size, getattr(model, "trimap", False), weights)
 
 
 def onnx_file(weights: str | Path) -> Path | None:

@@ -16,8 +16,8 @@ from sdnet_pl.data.image_io import encode_png, read_photo, write_png
 from sdnet_pl.data.metadata import Metadata
 from sdnet_pl.data.provenance import mark, require_ours
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.engine import Engine, open_engine
-from sdnet_pl.inference.predictor import MattePredictor, check_size
+from sdnet_pl.inference.engine import open_engine
+from sdnet_pl.inference.predictor import check_size
 from sdnet_pl.inference.pretrained import DEFAULT
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ class Session:
     ) -> None:
         if size is not None:
             check_size(size)
-        engine: Engine = open_engine(weights, device, backend)
-        if engine.trimap:
-            raise InputError(f"{weights} holds a network that needs a trimap beside each photo; give {DEFAULT}.")
-        self.predictor = MattePredictor(engine.network, size or engine.size)
+        self.predictor = open_engine(weights, device, backend).predictor(size)
 
     def alpha(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The opacity of the people: ``[H, W]`` in [0, 1] for RGB uint8 ``[H, W, 3]``."""
