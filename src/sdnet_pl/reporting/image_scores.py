@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.reporting.curves import COLORS
-from sdnet_pl.reporting.panels import GREY, PanelRow, error_map, to_picture
+from sdnet_pl.reporting.panels import GREY, TITLE, PanelRow, error_map, tight_grid, to_picture
 
 # What sorts the pictures: every benchmark has it, and it does not grow with the picture.
 ERROR = "mad_whole"
@@ -104,9 +104,10 @@ def worst_figure(worst: Mapping[str, Sequence[tuple[str, Image]]]) -> Figure:
         worst: By benchmark what stands above each strip, and the strip; the worst first.
     """
     lines = max(map(len, worst.values()))
-    figure = Figure(figsize=(6 * len(worst), 1.75 * lines + 0.4), dpi=110, layout="constrained")
-    figure.suptitle("Worst pictures: input, predicted α, true α, error", fontsize=9)
-    axes = figure.subplots(lines, len(worst), squeeze=False)
+    height = 1.75 * lines + 2 * TITLE
+    figure = Figure(figsize=(6 * len(worst), height), dpi=110)
+    figure.suptitle("Worst pictures: input, predicted α, true α, error", fontsize=9, y=1 - 0.05 / height, va="top")
+    axes = figure.subplots(lines, len(worst), squeeze=False, gridspec_kw=tight_grid(height, gap=0.15, title=2 * TITLE))
     for axis in axes.flat:
         axis.set_axis_off()
     for column, strips in enumerate(worst.values()):
