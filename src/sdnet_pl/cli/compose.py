@@ -40,12 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write a benchmark.
 
-    Args:
-        args: as declared by :func:`add_arguments`.
-
-    Returns:
-        The exit status, 0.
-
     Raises:
         InputError: a config is wrong, no benchmark has the name, a picture is missing or damaged, or the folder holds
             something else.

@@ -63,12 +63,6 @@ def run(args: argparse.Namespace) -> int:
     to plausible alphas. Known pixels are scored as they were predicted: a method that reads the trimap fills them in
     itself.
 
-    Args:
-        args: as declared by :func:`add_arguments`.
-
-    Returns:
-        The exit status, 0.
-
     Raises:
         InputError: a folder is missing, empty or given twice, names or sizes differ, a picture has colours or does not
             decode, a trimap has other codes than 0, 128 and 255, most alphas of a folder are odd (0 and 1, inverted,

@@ -39,12 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the panel of one picture.
 
-    Args:
-        args: as declared by :func:`add_arguments`.
-
-    Returns:
-        The exit status, 0.
-
     Raises:
         InputError: a file is missing or of the wrong kind, the alpha is of another picture, the network needs a trimap
             and there is no alpha, its kernel is below 1, or the panel exists already.

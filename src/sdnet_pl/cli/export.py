@@ -52,12 +52,6 @@ def run(args: argparse.Namespace) -> int:
 
     Every path is checked before the network is loaded.
 
-    Args:
-        args: as declared by :func:`add_arguments`.
-
-    Returns:
-        The exit status, 0.
-
     Raises:
         InputError: a path is wrong, a package is missing, the preset has no int8 form, or the file that was written
             does not give PyTorch's alphas; then nothing is left at ``FILE``.

@@ -23,7 +23,8 @@ LIGHTNING_COMMANDS = {
     "test": "score a checkpoint on the test benchmarks, with every metric, and write the table",
     "predict": "write the alpha of every photo of a folder",
 }
-# Each is the module of its name, which has add_arguments and run; only that of the command given is imported.
+# Each is the module of its name, which has add_arguments, and run from these arguments to the exit status; only that of
+# the command given is imported.
 OTHER_COMMANDS = {
     "matte": "cut the people out of photos, as straight-alpha PNG",
     "export": "write a trained network as an ONNX file, checked against PyTorch",

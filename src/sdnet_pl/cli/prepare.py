@@ -78,9 +78,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prepare a data set, or verify one.
 
-    Args:
-        args: as declared by :func:`add_arguments`.
-
     Returns:
         The exit status: 0 if the data set is complete, 1 if something in it cannot be used or differs from its
         manifest.

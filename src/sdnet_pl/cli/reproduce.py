@@ -49,12 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train and score every row of SDNet, and print the tables beside the paper's figures.
 
-    Args:
-        args: as declared by :func:`add_arguments`.
-
-    Returns:
-        The exit status, 0.
-
     Raises:
         InputError: a training failed, or as `sdnet-pl report`.
     """

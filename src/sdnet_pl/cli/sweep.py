@@ -37,9 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run a sweep to its end, and print its trials as markdown, the best first.
 
-    Args:
-        args: as declared by :func:`add_arguments`.
-
     Returns:
         The exit status: 0, or 1 where a trial failed.
 
