@@ -5,22 +5,24 @@ import torch
 
 from benchmarks import inference
 
+PEER = "MobileNetV2 + DeepLabV3+"
 
-def test_prints_a_row_for_each_network(tmp_path, capsys: pytest.CaptureFixture[str]):
+
+@pytest.mark.parametrize("peers", [[], pytest.param([PEER], marks=pytest.mark.slow)])
+def test_prints_a_row_for_each_network(peers: list[str], tmp_path, capsys: pytest.CaptureFixture[str]):
     other = tmp_path / "other.onnx"
     torch.onnx.export(torch.nn.Conv2d(3, 1, 1), (torch.rand(1, 3, 64, 96),), other, dynamo=False)
-    peer = "MobileNetV2 + DeepLabV3+"
     options = ["--sizes", "64x96", "--threads", "1", "--rounds", "1", "--onnx", str(other)]
-    inference.main([*options, "--models", "sdnet-tiny", peer, "--reference", "sdnet-tiny"])
+    inference.main([*options, "--models", "sdnet-tiny", *peers, "--reference", "sdnet-tiny"])
     lines = capsys.readouterr().out.strip().splitlines()
     assert lines[0] == "64x96, threads: 1; 1 = sdnet-tiny in ONNX Runtime"
     header, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:])
     table = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
-    assert list(table) == ["other", "sdnet-tiny", peer]
+    assert list(table) == ["other", "sdnet-tiny", *peers]
     assert table["sdnet-tiny"]["M parameters"] == "0.5518"
     assert float(table["sdnet-tiny"]["ORT time"]) == 1
     assert table["other"]["PyTorch time"] == ""
-    for name in ("sdnet-tiny", peer):
+    for name in ("sdnet-tiny", *peers):
         assert float(table[name]["PyTorch time"]) > 0
         assert float(table[name]["PyTorch MiB"]) >= 0
 

@@ -6,7 +6,7 @@ from benchmarks import train
 
 
 def test_prints_the_parts_of_a_step(capsys: pytest.CaptureFixture[str]):
-    train.main(["--preset", "sdnet-tiny", "--size", "64", "--batch-size", "2", "--rounds", "2", "--device", "cpu"])
+    train.main(["--preset", "sdnet-tiny", "--size", "64", "--batch-size", "2", "--rounds", "1", "--device", "cpu"])
     lines = capsys.readouterr().out.strip().splitlines()
     assert lines[0] == "sdnet-tiny, 2 crops of 64x64, cpu"
     header, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:])

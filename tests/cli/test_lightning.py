@@ -26,6 +26,7 @@ from sdnet_pl.data.batches import TrainingBatch
 from sdnet_pl.inference.weights import load_weights, read_weights
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.lit.module import _compiled
+from tests.conftest import SMALL
 
 Fit = Callable[..., list[str]]
 
@@ -203,7 +204,8 @@ def test_training_starts_from_weights_and_they_are_scored(trained: Path, tiny_fi
     licence = "CC0 (of the weights that training started from; the licences of its own training data apply too)"
     assert read_weights(tmp_path / "fit" / "best.ckpt").licence == licence
     assert f"licence of these weights: {licence}." in (tmp_path / "fit" / "README.md").read_text()
-    assert SDNetModule("sdnet-tiny", weights=str(tmp_path / "fit" / "best.ckpt")).licence == licence  # said once
+    again = SDNetModule("sdnet-tiny", network=SMALL, weights=str(tmp_path / "fit" / "best.ckpt"))
+    assert again.licence == licence  # said once
     message = error_of(capsys, tiny_fit(tmp_path / "other", "--model.weights=sdnet-fast"))
     assert "holds weights of the preset 'sdnet-fast'" in message
 

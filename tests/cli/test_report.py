@@ -26,7 +26,7 @@ HASH = "0123456789ab"
 def trained(tiny_fit: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, to look at but not to touch."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    assert main(tiny_fit(run, "--model.distillation=dense", "--seed_everything=3")) == 0
+    assert main(tiny_fit(run, "--model.network={}", "--model.distillation=dense", "--seed_everything=3")) == 0
     return run
 
 

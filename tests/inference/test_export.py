@@ -23,15 +23,13 @@ from sdnet_pl.inference.calibration import built_in, from_folder
 from sdnet_pl.inference.onnx_file import FusedPReLU
 from sdnet_pl.inference.weights import load_weights
 from sdnet_pl.nn import SDNet, create_model
-
-# Every kind of layer once: tracing takes time by the layer.
-SMALL: dict[str, Any] = {"depths": [1, 1, 1, 1], "widths": [8, 8, 16, 16]}
+from tests.conftest import SMALL
 
 
 def make_checkpoint(path: Path, preset: str, trimap: bool = False, **more: Any) -> Path:
     """What training leaves, of a network whose BatchNorm has seen pictures and whose weights are partly subnormal."""
     torch.manual_seed(0)
-    network = SMALL | more
+    network: dict[str, Any] = SMALL | more
     model = create_model(preset, trimap=trimap, **network).train()
     with torch.no_grad():
         for _ in range(3):
