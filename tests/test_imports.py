@@ -97,4 +97,4 @@ def test_the_face_imports_nothing_heavy():
 
 def test_every_command_has_a_file_and_every_file_a_command():
     files = {path.stem for path in (PACKAGE / "cli").glob("*.py")}
-    assert files - {"__init__", "main", "options", "lightning"} == set(OTHER_COMMANDS)
+    assert files - {"__init__", "main", "options", "aliases", "lightning"} == set(OTHER_COMMANDS)

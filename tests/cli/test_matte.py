@@ -1,4 +1,3 @@
-import argparse
 import io
 import subprocess
 import sys
@@ -11,57 +10,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
-from sdnet_pl.cli import matte
 from sdnet_pl.data import image_io
 from sdnet_pl.data.image_io import read_rgba, write_png
+from sdnet_pl.data.photo import Photo
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import batch
-
-
-class Red(nn.Module):
-    def forward(self, x):
-        return x[:, :1]
-
-
-@pytest.fixture
-def loads(monkeypatch):
-    """Stands in for the checkpoint of a trained network, and counts how often it is loaded."""
-    calls: list[object] = []
-
-    def load_weights(path):
-        calls.append(path)
-        return Red(), 64
-
-    monkeypatch.setitem(sys.modules, "sdnet_pl.inference.weights", SimpleNamespace(load_weights=load_weights))
-    return calls
-
-
-@pytest.fixture
-def weights(tmp_path):
-    (tmp_path / "best.ckpt").touch()
-    return tmp_path / "best.ckpt"
-
-
-@pytest.fixture
-def photos(tmp_path):
-    for number, name in enumerate(("a.jpg", "b.png", "sub/a.webp")):
-        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.full((40 + number, 70, 3), 40 * number, np.uint8)
-        pixels[10:30, 10:50] = 255
-        Image.fromarray(pixels).save(tmp_path / "photos" / name)
-    return tmp_path / "photos"
-
-
-def call(*arguments):
-    parser = argparse.ArgumentParser()
-    matte.add_arguments(parser)
-    return matte.run(parser.parse_args([str(argument) for argument in arguments]))
-
-
-def written(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+from tests.cli.conftest import call, written
 
 
 def test_a_photo_becomes_a_cutout_of_its_own_size(tmp_path, photos, weights, loads, capsys):
@@ -103,14 +58,14 @@ def test_a_photo_given_alone_and_in_its_folder_is_written_to_both_places(tmp_pat
     assert written(tmp_path / "out") == ["a.png", "b.png", "sub/a.png"]
 
 
-def test_the_size_and_the_device_are_those_asked_for(tmp_path, photos, weights, loads, monkeypatch):
+def test_the_size_and_the_device_are_those_asked_for(tmp_path, photos, weights, loads, network, monkeypatch):
     seen = []
 
     def forward(self, x):
         seen.append(x.shape[2:])
         return x[:, :1]
 
-    monkeypatch.setattr(Red, "forward", forward)
+    monkeypatch.setattr(network, "forward", forward)
     base = photos / "a.jpg", "-o", tmp_path / "out", "--weights", weights, "--overwrite", "--device", "cpu"
     assert call(*base) == 0
     assert call(*base, "--size", "35") == 0
@@ -185,7 +140,7 @@ def test_cutouts_keep_what_belongs_to_the_photo_and_say_who_made_them(tmp_path, 
 def test_photos_are_done_side_by_side(tmp_path, photos, weights, loads, monkeypatch):
     monkeypatch.setattr(batch, "usable_cores", lambda: 2)
     both, at_once = threading.Barrier(2), list[Any]()
-    read = batch.read_photo
+    read = Photo.read
 
     def reads(path):
         if len(at_once) < 2:
@@ -193,7 +148,7 @@ def test_photos_are_done_side_by_side(tmp_path, photos, weights, loads, monkeypa
             both.wait(30)  # ends when the second thread is here too
         return read(path)
 
-    monkeypatch.setattr(batch, "read_photo", reads)
+    monkeypatch.setattr(Photo, "read", reads)
     threads = torch.get_num_threads()
     assert call(photos, "-o", tmp_path / "out", "--weights", weights) == 0
     assert written(tmp_path / "out") == ["a.png", "b.png", "sub/a.png"]
@@ -216,7 +171,7 @@ def test_several_photos_do_not_go_to_a_single_file(tmp_path, photos, weights, lo
         message = refused(loads, tmp_path / "result.png", *given, "--weights", weights)
         assert message == f"{tmp_path / 'result.png'} is one file and holds one cut-out; give a folder with -o."
     message = refused(loads, tmp_path / "result.jpg", photos / "a.jpg", "--weights", weights)
-    assert "give a name that ends in .png" in message
+    assert "cannot be a JPEG, which holds no transparency" in message
     assert "gone.jpg does not exist" in refused(loads, tmp_path / "a.png", photos / "gone.jpg", "--weights", weights)
 
 
@@ -412,8 +367,8 @@ def test_size_and_device_are_checked_first(tmp_path, photos, weights, loads):
     assert "device 'gpu'" in refused(loads, output, photos, "--weights", weights, "--device", "gpu")
 
 
-def test_a_network_that_needs_a_trimap_is_refused(tmp_path, photos, weights, loads, monkeypatch):
-    monkeypatch.setattr(Red, "trimap", True, raising=False)
+def test_a_network_that_needs_a_trimap_is_refused(tmp_path, photos, weights, loads, network, monkeypatch):
+    monkeypatch.setattr(network, "trimap", True, raising=False)
     with pytest.raises(InputError, match=r"best\.ckpt holds a network that needs a trimap"):
         call(photos, "-o", tmp_path / "out", "--weights", weights)
 

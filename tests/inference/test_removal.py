@@ -137,12 +137,38 @@ def test_what_cannot_be_done_is_refused(session: Session, picture: object, optio
         remove(picture, session=session, **options)  # type: ignore[call-overload]
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("a.webp", {}), ("a.jpg", {"background": "red"}), ("a.jpg", {"only_mask": True})]
+)
+def test_other_formats(tmp_path: Path, photo: np.ndarray, session: Session, expected: np.ndarray, name: str, options):
+    Image.fromarray(photo).save(tmp_path / "me.png")
+    for _ in range(2):  # its own file is replaced
+        assert remove(tmp_path / "me.png", output=tmp_path / name, session=session, **options) == tmp_path / name
+    with Image.open(tmp_path / name) as picture:
+        assert picture.format == ("WEBP" if name == "a.webp" else "JPEG")
+        written = np.asarray(picture)
+    if not options:
+        np.testing.assert_array_equal(written, expected)
+    elif "only_mask" in options:
+        assert np.abs(written.astype(int) - expected[..., 3]).mean() < 2
+    else:
+        assert written.shape == (300, 280, 3)
+
+
+def test_the_name_keeps_its_suffix_where_another_picture_has_it_too(
+    tmp_path: Path, photo: np.ndarray, session: Session
+):
+    for name in ("me.png", "me.jpg"):
+        Image.fromarray(photo).save(tmp_path / name)
+    assert remove(tmp_path / "me.jpg", session=session) == tmp_path / "me.jpg_cutout.png"
+
+
 def test_files_of_others_are_not_replaced(tmp_path: Path, photo: np.ndarray, session: Session):
     Image.fromarray(photo).save(tmp_path / "me.png")
     Image.fromarray(photo).save(tmp_path / "me_cutout.png")
     with pytest.raises(InputError, match="was not written by sdnet-pl"):
         remove(tmp_path / "me.png", session=session)
-    with pytest.raises(InputError, match=r"must end in \.png"):
+    with pytest.raises(InputError, match=r"me\.jpg cannot be a JPEG"):
         remove(tmp_path / "me.png", output="me.jpg", session=session)
     with pytest.raises(InputError, match="needs a trimap"):
         new_session("sdnet-fast-trimap", "cpu")

@@ -4,16 +4,21 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sdnet_pl.cli.aliases import add_aliases, resolve_aliases
 from sdnet_pl.cli.options import add_device, add_output, add_overwrite, add_size, add_weights
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.given import photos_and_output
 from sdnet_pl.inference.jobs import STREAM, Job, leave_out_done, plan, unwritable
 from sdnet_pl.inference.pretrained import locate
 
 if TYPE_CHECKING:
-    from sdnet_pl.inference.batch import Done
+    from sdnet_pl.inference.batch import Cutter, Done
+    from sdnet_pl.inference.watching import Watch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +28,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="PHOTO_OR_FOLDER",
-        help="photos, or folders whose photos are all taken; sub-folders are kept below DIR; - is standard input",
+        help="photos, or folders whose photos are all taken; sub-folders are kept below DIR; - is standard input; "
+        "after a single photo OUT.png may follow, as for -o",
     )
     add_output(
         parser,
         "DIR",
-        "where to write one RGBA PNG for each photo; for a single photo also FILE.png, or - for standard output",
-        required=True,
+        "where to write a cut-out for each photo; for a single photo also FILE.png, or - for standard output (default: "
+        "NAME_cutout.png beside each photo)",
+    )
+    parser.add_argument("--only-mask", action="store_true", help="write the alphas alone, as grey pictures")
+    parser.add_argument(
+        "--background",
+        metavar="B",
+        help="what to show behind the people: a colour (a name or #rrggbb), a picture, or blur for the photo's own",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("png", "webp", "jpg"),
+        help="of the files (default: by the name of a single one, or else png); webp is lossless, and jpg is for "
+        "--background and --only-mask",
     )
     add_weights(parser)
     add_size(parser)
@@ -39,9 +57,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="B",
         help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
     )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="photos at a time (default: one for each core, at most 4)"
+    )
     add_overwrite(
         parser, "make all cut-outs again; without it, those that an earlier call made of the same photos are kept"
     )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="then wait for photos that arrive in the folders, and cut them out too, until Ctrl-C",
+    )
+    add_aliases(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,52 +85,96 @@ def run(args: argparse.Namespace) -> int:
         The exit status: 0 if every photo is done, 1 if some could not be read.
 
     Raises:
-        InputError: a path, the size or the device is wrong, or the output cannot be written.
+        InputError: a path, the size, the device or another option is wrong, or the output cannot be written.
     """
+    resolve_aliases(args)
     weights = locate(args.weights)
-    jobs = plan(args.photos, args.output)
-    if jobs[0].target == STREAM and sys.stdout.isatty():
+    photos, output = photos_and_output(args.photos, args.output)
+    watch = _watch(photos) if args.watch else None
+    jobs = _plan(args, photos, output)
+    if jobs and jobs[0].target == STREAM and sys.stdout.isatty():
         raise InputError("A terminal cannot show a picture; redirect it: -o - > cutout.png, or give -o cutout.png.")
 
     from sdnet_pl.data.image_io import sha256
     from sdnet_pl.data.provenance import job_hash
     from sdnet_pl.inference.engine import choose_engine
     from sdnet_pl.inference.predictor import check_size
+    from sdnet_pl.inference.rendering import Rendering
 
     if args.size is not None:
         check_size(args.size)
-    options = sha256(weights), args.size, *([args.backend] if args.backend else [])
+    if args.jobs is not None and args.jobs < 1:
+        raise InputError(f"jobs is {args.jobs}, and at least one photo is done at a time; give 1 or more.")
+    rendering = Rendering(args.only_mask, args.background)
+    options = sha256(weights), args.size, *([args.backend] if args.backend else []), *rendering.options()
     left = leave_out_done(jobs, lambda photo: job_hash(sha256(photo), *options), args.overwrite)
     load = choose_engine(args.weights, args.device, args.backend, threads=1)
-    if jobs[0].target != STREAM:
-        _make_folder(args.output if len(jobs) > 1 else jobs[0].target.parent)
+    if output != STREAM and (output or jobs):
+        _make_folder(output if output and len(jobs) != 1 else jobs[0].target.parent)
+
+    @cache
+    def cutter() -> "Cutter":
+        predictor = load().predictor(args.size)
+        from sdnet_pl.inference.batch import Cutter
+
+        return Cutter(predictor, rendering, options)
 
     done: list[Done] = []
     try:
         if left:
-            predictor = load().predictor(args.size)
-            from sdnet_pl.inference.batch import cut_out_all, one_thread_each
-
-            with one_thread_each():
-                cut_out_all(left, predictor, options, done)
+            _cut_out(left, cutter(), done, args.jobs)
+        if watch:
+            for arrived in watch.arrivals(lambda: _plan(args, photos, output)):
+                _cut_out(arrived, cutter(), done, args.jobs)
+                for outcome in done[-len(arrived) :]:
+                    print(outcome.error or f"sdnet-pl: {outcome.job.target}", file=sys.stderr)
+    except KeyboardInterrupt:
+        if not watch:
+            raise
     finally:
+        done = list({outcome.job: outcome for outcome in done}.values())  # a photo that grew may be there twice
         for outcome in done:
             if outcome.error:
                 print(outcome.error, file=sys.stderr)
-    _summarise([job for job in jobs if job not in left], done, args.output, options)
+    _summarise([job for job in jobs if job not in left], done, output, options, always=args.watch)
     return 1 if any(outcome.error for outcome in done) else 0
 
 
-def _summarise(kept: list[Job], done: "list[Done]", output: Path, options: Sequence[object]) -> None:
+def _plan(args: argparse.Namespace, photos: list[Path], output: Path | None) -> list[Job]:
+    opaque = args.only_mask or args.background is not None
+    return plan(photos, output, args.format, opaque, may_be_empty=args.watch)
+
+
+def _cut_out(jobs: list[Job], cutter: "Cutter", done: "list[Done]", threads: int | None) -> None:
+    from sdnet_pl.inference.batch import cut_out_all, one_thread_each
+
+    with one_thread_each():
+        cut_out_all(jobs, cutter, done, threads)
+
+
+def _watch(photos: list[Path]) -> "Watch":
+    from sdnet_pl.inference.watching import Watch
+
+    folders = [photo for photo in photos if photo.is_dir()]
+    if not folders:
+        raise InputError("--watch waits for photos that arrive in a folder, and none is given; give a folder.")
+    return Watch(folders)
+
+
+def _summarise(
+    kept: list[Job], done: "list[Done]", output: Path | None, options: Sequence[object], always: bool
+) -> None:
     """What there is to say of a call: of a single photo with a person in it, nothing."""
     from sdnet_pl.data.provenance import found_nobody
 
     nobody = [str(job.photo) for job in kept if found_nobody(job.target)]
     nobody += [str(outcome.job.photo) for outcome in done if outcome.nobody]
     parts = []
-    if kept or len(done) > 1:
-        unreadable = sum(bool(outcome.error) for outcome in done)
-        parts.append(f"{len(done) - unreadable} cut-out(s) written to {output}")
+    written = [outcome.job for outcome in done if not outcome.error]
+    if kept or len(done) > 1 or always or (written and not output):
+        unreadable = len(done) - len(written)
+        place = output or (written[0].target if len(written) == 1 else None)
+        parts.append(f"{len(written)} cut-out(s) written {f'to {place}' if place else 'beside the photos'}")
         if unreadable:
             parts.append(f"{unreadable} photo(s) could not be read, as said above")
     if kept:
@@ -129,10 +200,12 @@ def _superseded(jobs: list[Job], options: Sequence[object]) -> list[Path]:
 
     targets, found = {job.target for job in jobs}, set()
     for job in jobs:
-        earlier = job.target.with_name(f"{job.photo.stem}.png")
-        renamed = job.photo.suffix and job.target.name == f"{job.photo.name}.png" and earlier not in targets
-        if renamed and earlier.exists() and was_made_of(earlier, job_hash(sha256(job.photo), *options)):
-            found.add(earlier)
+        earlier = job.target.with_name(f"{job.photo.stem}.{job.kind}")
+        renamed = job.photo.suffix and job.target.name == f"{job.photo.name}.{job.kind}" and earlier not in targets
+        if renamed and earlier.exists():
+            with suppress(OSError):  # the photo is lost
+                if was_made_of(earlier, job_hash(sha256(job.photo), *options)):
+                    found.add(earlier)
     return sorted(found)
 
 

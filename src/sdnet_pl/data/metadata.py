@@ -44,11 +44,13 @@ class Metadata(NamedTuple):
     offset: str = ""
     dated: str = ""
 
-    def exif(self) -> bytes:
-        """These alone as an EXIF block, empty if nothing is known."""
-        if not any(self):
+    def exif(self, software: str = "") -> bytes:
+        """These alone as an EXIF block, with the software that writes it; empty if nothing is known."""
+        if not any((*self, software)):
             return b""
         base, tags = Image.Exif(), ExifTags.Base
+        if software:
+            base[tags.Software] = software
         for tag, value in ((tags.Artist, self.artist), (tags.Copyright, self.copyright), (tags.DateTime, self.dated)):
             if value:
                 base[tag] = value.encode()  # as UTF-8, where Pillow would write "?" for what is not ASCII

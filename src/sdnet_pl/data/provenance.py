@@ -1,18 +1,18 @@
-"""Where a file comes from: the mark that PNGs of this package carry, so that it replaces and skips only its own."""
+"""Where a file comes from: the mark that pictures of this package carry, so that it replaces and skips only its own."""
 
 import hashlib
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from sdnet_pl.data.png import read_texts
+from sdnet_pl.data.notes import SOFTWARE, read_notes
 from sdnet_pl.errors import InputError
 
-SOFTWARE = "sdnet_pl"
 _MAKER, _JOB, _NOBODY = "Software", "sdnet_pl job", "sdnet_pl nobody"
 
 
 def mark(job: str | None = None, nobody: bool = False) -> dict[str, str]:
-    """What a PNG of ours says of itself, for ``write_png(texts=...)``.
+    """What a picture of ours says of itself, for the ``texts`` of what writes it.
 
     Args:
         job: what it was made of and how, by :func:`job_hash`.
@@ -32,35 +32,37 @@ def job_hash(photo: str, *options: object) -> str:
     return hashlib.sha256("\n".join([version(SOFTWARE), photo, *map(str, options)]).encode()).hexdigest()[:32]
 
 
-def is_ours(png: Path) -> bool:
-    """Whether a file is a PNG that this package wrote."""
-    return bool(_own_texts(png))
+def is_ours(file: Path) -> bool:
+    """Whether a file is a picture that this package wrote."""
+    return bool(_own_texts(file))
 
 
-def was_made_of(png: Path, job: str) -> bool:
-    """Whether a file is a PNG that this package wrote for a job of :func:`job_hash`."""
-    return _own_texts(png).get(_JOB) == job
+def was_made_of(file: Path, job: str) -> bool:
+    """Whether a file is a picture that this package wrote for a job of :func:`job_hash`."""
+    return _own_texts(file).get(_JOB) == job
 
 
-def found_nobody(png: Path) -> bool:
+def found_nobody(file: Path) -> bool:
     """Whether a file is a cut-out of this package that shows nobody."""
-    return _NOBODY in _own_texts(png)
+    return _NOBODY in _own_texts(file)
 
 
-def _own_texts(png: Path) -> dict[str, str]:
-    """The texts in a PNG of this package; empty for any other file."""
-    texts = dict(read_texts(png)) if png.is_file() else {}
+def _own_texts(file: Path) -> dict[str, str]:
+    """The texts in a picture of this package; empty for any other file, and for one that cannot be opened."""
+    texts: dict[str, str] = {}
+    with suppress(OSError):
+        texts = read_notes(file) if file.is_file() else {}
     return texts if texts.get(_MAKER, "").partition(" ")[0] == SOFTWARE else {}
 
 
-def require_ours(png: Path) -> None:
+def require_ours(file: Path) -> None:
     """Refuse to replace a file that this package did not write.
 
     Raises:
         InputError: there is such a file, and it does not carry the mark.
     """
-    if png.exists() and not is_ours(png):
-        raise foreign(png)
+    if file.exists() and not is_ours(file):
+        raise foreign(file)
 
 
 def foreign(path: Path) -> InputError:

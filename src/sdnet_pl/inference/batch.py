@@ -4,23 +4,30 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from threading import Lock
 from typing import NamedTuple
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from sdnet_pl.data.image_io import PackedPicture, encode_png, read_photo, sha256, write_png
+from sdnet_pl.data.image_io import PackedPicture
 from sdnet_pl.data.parallel import usable_cores
+from sdnet_pl.data.photo import Photo
 from sdnet_pl.data.provenance import job_hash, mark
+from sdnet_pl.data.written import check_side, encode_picture, write_picture
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.jobs import STREAM, Job, unwritable
 from sdnet_pl.inference.predictor import MattePredictor, shows_nobody
+from sdnet_pl.inference.rendering import Rendering, to_levels
 
 MOST_THREADS = 4
 """Each takes about 20 bytes for a pixel of its photo."""
 LARGE = 40_000_000
 """Photos of more pixels are matted one at a time."""
+_STDIN = "The picture on standard input"
 _large = Lock()
 
 
@@ -38,59 +45,84 @@ class Done(NamedTuple):
     error: InputError | None = None
 
 
-def cut_out_all(jobs: Sequence[Job], predictor: MattePredictor, options: Sequence[object], done: list[Done]) -> None:
+@dataclass(frozen=True)
+class Cutter:
+    """Makes cut-outs of photos. Threads may share it.
+
+    Attributes:
+        predictor: what mattes them.
+        rendering: what is shown of them.
+        options: what decides on a cut-out beside its photo, for its job hash.
+    """
+
+    predictor: MattePredictor
+    rendering: Rendering
+    options: Sequence[object] = ()
+
+    def __call__(self, job: Job) -> Done:
+        """Do a job; a photo that cannot be read gives an error that is returned.
+
+        Raises:
+            InputError: the cut-out cannot be written.
+        """
+        try:
+            stdin = job.photo == STREAM
+            photo = Photo.read(PackedPicture(sys.stdin.buffer.read(), _STDIN) if stdin else job.photo)
+            check_side(_STDIN if stdin else job.photo, photo.image.shape, job.kind)
+        except InputError as error:
+            return Done(job, error=error)
+        with _large if photo.image[..., 0].size > LARGE else nullcontext():
+            return Done(job, self.write(job, photo, to_levels(self.predictor.alpha(photo.image))))
+
+    def write(self, job: Job, photo: Photo, alpha: NDArray[np.uint8]) -> bool:
+        """Write what is shown of a photo; returns whether it shows nobody.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        pixels, nobody = self.rendering(photo.image, alpha), shows_nobody(alpha)
+        texts = mark(job_hash(photo.sha256, *self.options) if photo.sha256 else None, nobody)
+        try:
+            if job.target == STREAM:
+                encode_picture(sys.stdout.buffer, pixels, photo.metadata, texts, job.kind)
+                sys.stdout.buffer.flush()
+            else:
+                write_picture(job.target, pixels, photo.metadata, texts, job.kind)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritable(job.target, error) from error
+        return nobody
+
+
+def cut_out_all(jobs: Sequence[Job], cutter: Cutter, done: list[Done], threads: int | None = None) -> None:
     """Write the cut-outs of photos, with a progress bar if there are several.
 
     Whatever ends it early, Ctrl-C too, leaves whole files alone: photos that are begun are finished.
 
     Args:
         jobs: what to do, at least one.
-        predictor: what mattes them.
-        options: what decides on a cut-out beside its photo.
+        cutter: does each.
         done: takes what became of each, in their order.
+        threads: photos at a time; by default as many as there are cores, at most four.
 
     Raises:
         InputError: a cut-out cannot be written.
     """
-    threads = min(len(jobs), MOST_THREADS, usable_cores())
+    threads = min(len(jobs), threads or min(MOST_THREADS, usable_cores()))
     if threads == 1:
         for job in tqdm(jobs, desc="Matting", unit="photo", disable=len(jobs) == 1):
-            done.append(_cut_out(job, predictor, options))
+            done.append(cutter(job))
         return
     outcomes: dict[int, Done] = {}
     pool = ThreadPoolExecutor(threads)
     try:
-        futures = {pool.submit(_cut_out, job, predictor, options): i for i, job in enumerate(jobs)}
+        futures = {pool.submit(cutter, job): i for i, job in enumerate(jobs)}
         for future in tqdm(as_completed(futures), total=len(jobs), desc="Matting", unit="photo"):
             outcomes[futures[future]] = future.result()
     finally:
         pool.shutdown(cancel_futures=True)
         done += [outcomes[i] for i in sorted(outcomes)]
-
-
-def _cut_out(job: Job, predictor: MattePredictor, options: Sequence[object]) -> Done:
-    try:
-        if job.photo == STREAM:
-            image, metadata = read_photo(PackedPicture(sys.stdin.buffer.read(), "The picture on standard input"))
-        else:
-            image, metadata = read_photo(job.photo)
-    except InputError as error:
-        return Done(job, error=error)
-    with _large if image[..., 0].size > LARGE else nullcontext():
-        cutout = predictor.cutout(image)
-        nobody = shows_nobody(cutout[..., 3])
-        texts = mark(None if job.photo == STREAM else job_hash(sha256(job.photo), *options), nobody)
-        try:
-            if job.target == STREAM:
-                encode_png(sys.stdout.buffer, cutout, metadata, texts)
-                sys.stdout.buffer.flush()
-            else:
-                write_png(job.target, cutout, metadata, texts)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise unwritable(job.target, error) from error
-    return Done(job, nobody)
 
 
 @contextmanager

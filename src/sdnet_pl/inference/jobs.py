@@ -1,6 +1,7 @@
 """Which file ``sdnet-pl matte`` writes from which photo, and which of them are done already."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,30 +13,51 @@ SHOWN = 3
 
 
 class Job(NamedTuple):
-    """A photo, and the file to write: ``STREAM`` of either is standard input or output."""
+    """A photo, and the file to write: ``STREAM`` of either is standard input or output.
+
+    Attributes:
+        photo: the file to read.
+        target: the file to write.
+        kind: its format: ``png``, ``webp`` or ``jpg``.
+    """
 
     photo: Path
     target: Path
+    kind: str = "png"
 
 
-def plan(photos: list[Path], output: Path) -> list[Job]:
+def plan(
+    photos: Sequence[Path],
+    output: Path | None = None,
+    kind: str | None = None,
+    opaque: bool = False,
+    may_be_empty: bool = False,
+) -> list[Job]:
     """Which file is written from which photo, in the order given.
 
-    ``output`` is a folder, or for a single photo a file that ends in .png, or standard output. Folders of photos are
-    searched with their sub-folders, except ``output`` itself and files that this package wrote.
+    ``output`` is a folder, or for a single photo a file, or standard output; without it each cut-out lies beside its
+    photo. Folders of photos are searched with their sub-folders, except ``output`` itself and files that this package
+    wrote.
 
     Args:
         photos: files and folders, or standard input.
         output: where to write; a folder need not exist.
+        kind: the format; by default that of ``output``, or else PNG.
+        opaque: whether what is written has no alpha, so that a JPEG holds it.
+        may_be_empty: whether folders may hold no photo.
 
     Raises:
-        InputError: a photo is missing, a single file is to hold several cut-outs, or a photo or a file that this
-            package did not write would be replaced.
+        InputError: a photo is missing, a single file is to hold several cut-outs, the format does not suit, or a photo
+            or a file that this package did not write would be replaced.
     """
     from sdnet_pl.data.provenance import require_ours
 
     single = _single_target(photos, output)
-    jobs = [Job(photos[0], single)] if single else _into_folder(photos, output)
+    kind = choose_format(None if single == STREAM else single, kind, opaque)
+    if single:
+        jobs = [Job(photos[0], single, kind)]
+    else:
+        jobs = _beside(photos, kind) if output is None else _into_folder(photos, output, kind, may_be_empty)
     originals = {job.photo.resolve(): job.photo for job in jobs if job.photo != STREAM}
     for job in jobs:
         if job.target == STREAM:
@@ -65,10 +87,20 @@ def leave_out_done(jobs: list[Job], number: Callable[[Path], str], overwrite: bo
 
     if overwrite:
         return jobs
-    existing = [job for job in jobs if job.target != STREAM and job.target.exists()]
-    done = {job for job in existing if was_made_of(job.target, number(job.photo))}
-    if others := [job.target for job in existing if job not in done]:
-        shown = ", ".join(map(str, others[:SHOWN])) + (", ..." if others[SHOWN:] else "")
+    done, others = set(), []
+    for job in jobs:
+        if job.target == STREAM or not job.target.exists():
+            continue
+        try:
+            same = was_made_of(job.target, number(job.photo))
+        except OSError:  # the photo is lost, which its turn will tell
+            continue
+        if same:
+            done.add(job)
+        else:
+            others.append(str(job.target))
+    if others:
+        shown = ", ".join(others[:SHOWN]) + (", ..." if others[SHOWN:] else "")
         raise InputError(
             f"{len(others)} cut-out(s) exist already, of photos that have changed or with other options ({shown}); "
             "give --overwrite to replace them, or another folder with -o."
@@ -76,42 +108,105 @@ def leave_out_done(jobs: list[Job], number: Callable[[Path], str], overwrite: bo
     return [job for job in jobs if job not in done]
 
 
-def _single_target(photos: list[Path], output: Path) -> Path | None:
-    """The one file to write; None if ``output`` is a folder."""
+def choose_format(target: Path | None, kind: str | None, opaque: bool) -> str:
+    """The format to write: ``png``, ``webp`` or ``jpg``, by the name of the file if there is one.
+
+    Args:
+        target: the file, if it has a name already.
+        kind: the format that was asked for, if one was.
+        opaque: whether what is to be written has no alpha.
+
+    Raises:
+        InputError: the format is not written, cannot hold alpha, or is not the one that was asked for.
+    """
+    from sdnet_pl.data.written import format_of
+
+    found = format_of(target) if target else kind or "png"
+    if found is None:
+        raise InputError(
+            f"{target} is no name of what is written, which is .png, .webp or, without transparency, .jpg; give one of "
+            "these."
+        )
+    if kind not in (None, found):
+        raise InputError(f"{target} is no name of a {kind}; let it end in .{kind}, or leave out the format.")
+    if found == "jpg" and not opaque:
+        raise InputError(
+            f"{target or 'A cut-out'} cannot be a JPEG, which holds no transparency; write .png or .webp, or ask for a "
+            "background or the mask alone."
+        )
+    return found
+
+
+def beside(photos: Sequence[Path], kind: str) -> list[Path]:
+    """``NAME_cutout.png`` in the folder of each photo; the name keeps its suffix where another picture has it too.
+
+    Args:
+        photos: files.
+        kind: ``png``, ``webp`` or ``jpg``.
+    """
+    from sdnet_pl.data.output_names import distinct_names
+
+    names = distinct_names([(photo, photo) for photo in photos])
+    return [Path(f"{name}_cutout.{kind}") for name in names]
+
+
+def _single_target(photos: Sequence[Path], output: Path | None) -> Path | None:
+    """The one file to write; None if ``output`` is a folder, or there is none."""
     from sdnet_pl.data.formats import picture_suffixes
 
-    names_picture = output.suffix.lower() in picture_suffixes() and not output.is_dir()
+    names_picture = output is not None and output.suffix.lower() in picture_suffixes() and not output.is_dir()
     if STREAM in photos and (len(photos) > 1 or not (output == STREAM or names_picture)):
         raise InputError("A photo on standard input (-) has no name; give it alone, with -o FILE.png or -o -.")
-    if output != STREAM and not names_picture:
+    if output is None or (output != STREAM and not names_picture):
         return None
     if len(photos) > 1 or photos[0].is_dir():
         raise InputError(f"{output} is one file and holds one cut-out; give a folder with -o.")
     if photos[0] != STREAM and not photos[0].exists():
         raise _missing(photos[0])
-    if output != STREAM and output.suffix.lower() != ".png":
-        raise InputError(
-            f"{output} is not the name of a cut-out, which is a PNG; give a name that ends in .png with -o."
-        )
     return output
 
 
-def _into_folder(photos: list[Path], output: Path) -> list[Job]:
+def _beside(photos: Sequence[Path], kind: str) -> list[Job]:
+    from sdnet_pl.data.provenance import is_ours
+
+    for photo in photos:
+        if not photo.exists():
+            raise _missing(photo)
+        if photo.is_dir():
+            raise InputError(f"{photo} is a folder; say with -o into which folder its cut-outs go.")
+    if len(photos) > 1:  # a shell's *.png matches the cut-outs of an earlier call too
+        photos = [photo for photo in photos if not is_ours(photo)] or photos
+    jobs = {
+        target.resolve(): Job(photo, target, kind) for photo, target in zip(photos, beside(photos, kind), strict=True)
+    }
+    return list(jobs.values())
+
+
+def _into_folder(photos: Sequence[Path], output: Path, kind: str, may_be_empty: bool) -> list[Job]:
     from sdnet_pl.data.output_names import distinct_names
 
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; give a folder with -o.")
-    found = [pair for photo in photos for pair in _below(photo, output)]
+    if len(photos) == 1 and photos[0].is_file() and not output.exists() and _FILE.fullmatch(output.suffix):
+        raise InputError(
+            f"{output} looks like a file of a format that is not written; give a name in .png or .webp, or if it is to "
+            "be a folder, make it first."
+        )
+    found = [pair for photo in photos for pair in _below(photo, output, may_be_empty)]
     jobs: dict[Path, Path] = {}
     for (photo, _), name in zip(found, distinct_names(found), strict=True):
-        target = output / f"{name}.png"
+        target = output / f"{name}.{kind}"
         other = jobs.setdefault(target, photo)
         if other.resolve() != photo.resolve():
             raise InputError(f"{other} and {photo} would both be written to {target}; rename one.")
-    return [Job(photo, target) for target, photo in jobs.items()]
+    return [Job(photo, target, kind) for target, photo in jobs.items()]
 
 
-def _below(photo: Path, output: Path) -> list[tuple[Path, Path]]:
+_FILE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
+"""Suffixes of files, and not the ends of names such as holiday.2024."""
+
+
+def _below(photo: Path, output: Path, may_be_empty: bool) -> list[tuple[Path, Path]]:
     """A photo, or those of a folder, each with its path below what was given."""
     from sdnet_pl.data.image_io import list_pictures
     from sdnet_pl.data.provenance import is_ours
@@ -120,11 +215,16 @@ def _below(photo: Path, output: Path) -> list[tuple[Path, Path]]:
         raise _missing(photo)
     if not photo.is_dir():
         return [(photo, Path(photo.name))]
-    found = list_pictures(photo)
+    try:
+        found = list_pictures(photo)
+    except InputError:
+        if not may_be_empty:
+            raise
+        return []
     if photo.resolve() in output.resolve().parents:
         found = [file for file in found if output.resolve() not in file.resolve().parents]
     found = [file for file in found if not is_ours(file)]
-    if not found:
+    if not found and not may_be_empty:
         raise InputError(
             f"{photo} holds no photo but those below {output} and cut-outs; give the folder that holds the photos."
         )
