@@ -22,6 +22,7 @@ from sdnet_pl.cli import lightning, main
 from sdnet_pl.cli.main import LIGHTNING_COMMANDS, _parser
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from tests.conftest import draw_pictures
+from tests.videos import make_video
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -67,6 +68,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, tiny_fit: Callable[..., list[
     Image.fromarray(alpha).save(root / "PPM-100/matte/hill.png")
     Image.fromarray(alpha // 2).save(root / "MODNet/hill.png")
     Image.fromarray(np.select([alpha == 0, alpha == 255], [0, 255], 128).astype(np.uint8)).save(root / "trimap.png")
+    make_video(root / "clip.mp4")
     (root / "experiments").symlink_to(ROOT / "experiments")
     shutil.copy(ROOT / "experiments/quickstart/cutouts.yaml", root / "CONFIG")
     assert main(tiny_fit(root / "RUN")) == 0

@@ -74,7 +74,7 @@ def test_every_room_is_in_the_plan():
 
 
 HEAVY = {"torch", "lightning", "numpy", "cv2", "kornia", "albumentations", "wandb", "jsonargparse"}
-HEAVY |= {"pandas", "matplotlib"}
+HEAVY |= {"pandas", "matplotlib", "av"}
 
 
 def imported_by(code: str) -> set[str]:

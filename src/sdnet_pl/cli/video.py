@@ -1,0 +1,130 @@
+"""The command ``sdnet-pl video``: people cut out of videos, transparent or before another background."""
+
+# Nothing heavy is imported here, so that the help answers at once.
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sdnet_pl.cli.options import add_device, add_output, add_overwrite, add_size, add_weights
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference.pretrained import locate
+from sdnet_pl.inference.video.formats import FORMATS
+
+if TYPE_CHECKING:
+    from sdnet_pl.inference.video.jobs import Job
+    from sdnet_pl.inference.video.pipeline import Done
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument(
+        "videos",
+        nargs="+",
+        type=Path,
+        metavar="VIDEO",
+        help="videos; after them may come what to write, as for -o",
+    )
+    add_output(
+        parser,
+        "OUT",
+        "a file that ends in .webm (VP9), .mov (ProRes 4444) or .mkv, with --background also .mp4; or a folder for "
+        "NAME_cutout.webm of each video (default: the folder of each video)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        metavar="F",
+        help=f"what to write into a folder: {', '.join(FORMATS)}; png is a folder of pictures (default: webm, with "
+        "--background mp4)",
+    )
+    parser.add_argument(
+        "--background",
+        metavar="COLOR|IMAGE|blur",
+        help="what to show behind the people (default: nothing, transparent); green is that of green screens",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="how many threads work at a time (default: all cores)")
+    add_weights(parser)
+    add_size(parser)
+    add_device(parser)
+    parser.add_argument(
+        "--backend",
+        metavar="B",
+        help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
+    )
+    add_overwrite(parser, "make all again; without it, what an earlier call made of the same videos is kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the cut-out of each video, one after the other.
+
+    Everything that can be checked is checked before the network is loaded. What an earlier call made of the same video
+    with the same options is kept, what a killed call had begun is continued, and nothing is replaced that this package
+    did not write.
+
+    Args:
+        args: as declared by :func:`add_arguments`.
+
+    Returns:
+        The exit status: 0 if every video is done, 1 if some could not be read.
+
+    Raises:
+        InputError: a path or an option is wrong, or the output cannot be written.
+    """
+    from sdnet_pl.inference.video.jobs import plan, split_output
+
+    weights = locate(args.weights)
+    if args.threads is not None and args.threads < 1:
+        raise InputError(f"--threads is {args.threads}; give 1 or more.")
+    videos, output = split_output(args.videos, args.output)
+    jobs = plan(videos, output, args.format, args.background is None)
+
+    from sdnet_pl.data.image_io import sha256
+    from sdnet_pl.data.parallel import usable_cores
+    from sdnet_pl.data.provenance import job_hash
+    from sdnet_pl.inference.batch import one_thread_each
+    from sdnet_pl.inference.engine import choose_engine
+    from sdnet_pl.inference.predictor import check_size
+    from sdnet_pl.inference.video.pipeline import Options, check_background, cut_out_video
+    from sdnet_pl.inference.video.provenance import is_of_job
+
+    if args.size is not None:
+        check_size(args.size)
+    check_background(args.background)
+    load = choose_engine(args.weights, args.device, args.backend, threads=1)
+    options = Options(args.background, args.threads or usable_cores())
+    behind = sha256(args.background) if args.background and Path(args.background).is_file() else args.background
+    about = sha256(weights), args.size, args.backend, behind
+    numbers = {job: job_hash(sha256(job.video), *about, job.target.suffix) for job in jobs if job.video.is_file()}
+    kept = [job for job in numbers if job.target.exists() and not args.overwrite]
+    for job in kept:
+        if not is_of_job(job.target, numbers[job]):
+            raise InputError(
+                f"{job.target} exists already, of a video that has changed or with other options; give --overwrite to "
+                "replace it, or another name."
+            )
+
+    done: list[Done] = []
+    predictor = None
+    try:
+        for job in jobs:
+            if job in kept:
+                continue
+            predictor = predictor or load().predictor(args.size)
+            with one_thread_each():
+                done.append(cut_out_video(job, numbers.get(job, ""), predictor, options))
+    finally:
+        _summarise(done, kept)
+    return 1 if any(outcome.error for outcome in done) else 0
+
+
+def _summarise(done: "list[Done]", kept: "list[Job]") -> None:
+    """What was written, with what there is to say of it, and then what could not be read."""
+    for job in kept:
+        print(f"sdnet-pl: {job.target} existed already, of the same video", file=sys.stderr)
+    for outcome in done:
+        if not outcome.error:
+            print("; ".join([f"sdnet-pl: {outcome.job.target} written", *outcome.notes]), file=sys.stderr)
+    for outcome in done:
+        if outcome.error:
+            print(outcome.error, file=sys.stderr)

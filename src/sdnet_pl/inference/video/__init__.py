@@ -1,0 +1,1 @@
+"""Videos in, people cut out of them: sound, times and rotation kept."""

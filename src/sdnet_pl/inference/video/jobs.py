@@ -1,0 +1,74 @@
+"""Which file ``sdnet-pl video`` writes from which video."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference.video.formats import OPAQUE, PICTURES, TRANSPARENT, check_format, is_video_name
+
+
+class Job(NamedTuple):
+    """A video, and the file or folder to write."""
+
+    video: Path
+    target: Path
+
+
+def split_output(paths: Sequence[Path], output: Path | None) -> tuple[list[Path], Path | None]:
+    """The videos and the output of a command line, where the last of several paths may be the output.
+
+    It is where it does not exist, is a folder, or was written by this package, and no output is given otherwise.
+    """
+    if output is None and len(paths) > 1:
+        from sdnet_pl.inference.video.provenance import is_own_video
+
+        last = paths[-1]
+        if not last.exists() or last.is_dir() or is_own_video(last):
+            return list(paths[:-1]), last
+    return list(paths), output
+
+
+def plan(videos: Sequence[Path], output: Path | None, suffix: str | None, alpha: bool) -> list[Job]:
+    """Which file is written from which video, in the order given.
+
+    Args:
+        videos: files.
+        output: a file; or a folder, which need not exist; by default the folder of each video.
+        suffix: one of :data:`sdnet_pl.inference.video.formats.FORMATS`, where ``output`` is no file.
+        alpha: whether what is written is transparent.
+
+    Raises:
+        InputError: a video is missing, the format is unknown or does not fit, a single file is to hold several videos,
+            or a video or a file that this package did not write would be replaced.
+    """
+    from sdnet_pl.inference.video.provenance import require_own
+
+    if output is not None and output.suffix and not output.is_dir():
+        check_format(output.suffix.lower(), alpha, str(output))
+        if len(videos) > 1:
+            raise InputError(f"{output} is one file and holds one video; give a folder.")
+        if suffix is not None and f".{suffix}" != output.suffix.lower():
+            raise InputError(f"--format {suffix} and {output} do not go together; leave out one of them.")
+    chosen = suffix or (TRANSPARENT if alpha else OPAQUE)[1:]
+    check_format(PICTURES if chosen == PICTURES else f".{chosen}", alpha, f"--format {chosen}")
+    if output is not None and output.is_file() and not is_video_name(output.suffix):
+        raise InputError(f"{output} is a file; give a folder, or a file that ends in {TRANSPARENT}.")
+    jobs: dict[Path, Path] = {}
+    for video in videos:
+        if not video.exists():
+            raise InputError(f"{video} does not exist; give videos, and where to write last.")
+        target = _target(video, output, chosen)
+        if target.resolve() == video.resolve():
+            raise InputError(f"{video} would be overwritten by its own cut-out; give another name.")
+        if (other := jobs.setdefault(target, video)) != video:
+            raise InputError(f"{other} and {video} would both be written to {target}; rename one.")
+        require_own(target)
+    return [Job(video, target) for target, video in jobs.items()]
+
+
+def _target(video: Path, output: Path | None, suffix: str) -> Path:
+    if output is not None and is_video_name(output.suffix) and not output.is_dir():
+        return output
+    name = f"{video.stem}_cutout" + ("" if suffix == PICTURES else f".{suffix}")
+    return (output or video.parent) / name

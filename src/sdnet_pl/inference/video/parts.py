@@ -1,0 +1,99 @@
+"""The finished part of a video that is being written, kept beside it so that a killed run can continue."""
+
+import io
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sdnet_pl.data.files import read_text, write_bytes, write_text
+from sdnet_pl.data.provenance import foreign
+
+SEGMENT = 240
+"""Frames of a segment: what is lost at most when a run is killed."""
+_JOB = "job.txt"
+_LIST = "npy"
+
+
+class Finished(NamedTuple):
+    """A frame that is written.
+
+    Attributes:
+        pts: when it is shown, in units of the video's time base.
+        duration: how long, in the same units.
+        seen: whether it shows anybody.
+    """
+
+    pts: int
+    duration: int
+    seen: bool
+
+
+class Parts:
+    """A hidden folder beside a target, with segments and for each a list of its frames.
+
+    A segment counts when its list is written, which is done last.
+
+    Args:
+        target: the file or folder that is made of them at the end.
+        job: what they are made of and how. Parts of another job are removed.
+
+    Attributes:
+        folder: where they are.
+        finished: the frames of all segments.
+        segments: the number of the last frame of each segment, counted from 1.
+
+    Raises:
+        InputError: a folder of that name holds something else.
+        OSError: the folder cannot be made.
+    """
+
+    def __init__(self, target: Path, job: str) -> None:
+        self.folder = target.with_name(f".{target.name}.parts")
+        note = self.folder / _JOB
+        if note.exists():
+            if read_text(note) != job:
+                shutil.rmtree(self.folder)
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise foreign(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(note, job)
+        self.finished: list[Finished] = []
+        self.segments: list[int] = []
+        for file in sorted(self.folder.glob(f"*.{_LIST}")):
+            self._count([Finished(pts, duration, bool(seen)) for pts, duration, seen in np.load(file).tolist()])
+
+    @property
+    def done(self) -> int:
+        """How many frames are finished."""
+        return len(self.finished)
+
+    def segment(self, last: int, suffix: str) -> Path:
+        """The file of the segment that ends with a frame, counted from 1; ``suffix`` without a dot."""
+        return self.folder / f"{last:08d}.{suffix}"
+
+    def finish_segment(self, frames: Sequence[Finished]) -> None:
+        """Count a segment as finished, after its own file is on the disk."""
+        self._count(frames)
+        packed = io.BytesIO()
+        np.save(packed, np.array(frames, np.int64))
+        write_bytes(self.segment(self.done, _LIST), packed.getbuffer())
+
+    def replace(self, part: str, target: Path) -> None:
+        """Put a finished file or folder in the place of the target, and remove the rest."""
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(self.folder / part, target)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove_if_empty(self) -> None:
+        """Remove the folder if no segment is finished: there is nothing to continue from."""
+        if not self.segments:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _count(self, frames: Sequence[Finished]) -> None:
+        self.finished += frames
+        self.segments.append(self.done)

@@ -1,0 +1,97 @@
+"""The sound of a video, copied into another one, or encoded again where the new container does not take its codec."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+
+_LAYOUTS = ("mono", "stereo", "5.1", "7.1")
+_BITS = 64_000
+"""A second and channel, where sound is encoded again."""
+_RATE = 48_000
+
+
+class _Track(NamedTuple):
+    source: AudioStream
+    target: AudioStream
+    copied: bool
+
+
+class Sound:
+    """The sound tracks of a video as streams of an output.
+
+    Args:
+        source: the video.
+        output: to add the streams to, before its header is written.
+        start: seconds at which the times of ``source`` begin.
+
+    Attributes:
+        notes: what was not copied as it is.
+    """
+
+    def __init__(self, source: InputContainer, output: OutputContainer, start: Fraction) -> None:
+        self._source, self._start = source, start
+        self.notes: list[str] = []
+        self._tracks: dict[int, _Track] = {}
+        for stream in source.streams.audio:
+            if track := self._track(stream, output):
+                language = stream.metadata.get("language")
+                track.target.metadata.update({"language": language} if language else {})
+                self._tracks[stream.index] = track
+
+    def _track(self, stream: AudioStream, output: OutputContainer) -> _Track | None:
+        context = stream.codec_context
+        if context is None or not stream.sample_rate:
+            self.notes.append("a sound track that FFmpeg cannot decode is left out")
+            return None
+        if context.codec.canonical_name in output.supported_codecs:
+            return _Track(stream, output.add_stream_from_template(stream), True)
+        codec = "libopus" if "opus" in output.supported_codecs and output.format.name == "webm" else "aac"
+        rate = _RATE if codec == "libopus" else min(stream.sample_rate, _RATE)
+        target = output.add_stream(codec, rate=rate)
+        assert isinstance(target, AudioStream)
+        target.layout = stream.layout.name if stream.layout.name in _LAYOUTS else "stereo"
+        target.bit_rate = _BITS * target.layout.nb_channels
+        self.notes.append(f"sound encoded again, {context.codec.canonical_name} as {codec.removeprefix('lib')}")
+        return _Track(stream, target, False)
+
+    def packets(self) -> Iterator[Packet]:
+        """The packets for the output, of all tracks in the order of time; what is broken is left out."""
+        last: dict[int, int] = {}
+        broken = 0
+        for packet in self._source.demux([track.source for track in self._tracks.values()]) if self._tracks else ():
+            number = packet.stream.index  # that of the packet itself is lacking in the one that ends a stream
+            track = self._tracks[number]
+            try:
+                found = list(self._copy(packet, track) if track.copied else self._encode(packet, track))
+            except av.FFmpegError:
+                broken += 1
+                continue
+            for ready in found:
+                if ready.dts is None or ready.dts <= last.get(number, ready.dts - 1):
+                    continue
+                last[number] = ready.dts
+                yield ready
+        if broken:
+            self.notes.append(f"{broken} broken packet(s) of sound left out")
+
+    def _copy(self, packet: Packet, track: _Track) -> Iterator[Packet]:
+        if packet.dts is None or packet.size == 0:  # what ends a stream
+            return
+        shift = round(self._start / packet.time_base)
+        packet.pts = None if packet.pts is None else packet.pts - shift
+        packet.dts -= shift
+        packet.stream = track.target
+        yield packet
+
+    def _encode(self, packet: Packet, track: _Track) -> Iterator[Packet]:
+        for frame in track.source.decode(packet):
+            if frame.pts is not None and frame.time_base:
+                frame.pts -= round(self._start / frame.time_base)
+            yield from track.target.encode(frame)
+        if packet.size == 0:
+            yield from track.target.encode(None)
