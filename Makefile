@@ -9,7 +9,7 @@ TABLE ?= 5
 SCALE ?= mini
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test coverage test-slow lint format clean bench-inference bench-data bench-train ablations gallery notebooks decoder-page docs sweep reproduce \
+.PHONY: help setup fit test coverage test-slow lint format clean bench-inference bench-data bench-train bench-video ablations gallery notebooks decoder-page docs sweep reproduce \
 	reproduce-mini reproduce-weights
 
 help:  ## Show this list
@@ -44,6 +44,9 @@ bench-data: setup  ## Time the data path by stage, and against the naive order (
 
 bench-train: setup  ## Time a training step by part (ARGS=...)
 	$(BIN)/python -m benchmarks.train $(ARGS)
+
+bench-video: setup  ## Flicker, error and speed of cut-outs of videos (needs SDNET_DATA; ARGS=...)
+	$(BIN)/python -m benchmarks.video $(ARGS)
 
 ablations: setup  ## Train what the ablations compare, and write their table (hours; resumes; needs SDNET_DATA)
 	$(BIN)/python -m experiments.ablations.compare -o experiments/ablations $(ARGS)
