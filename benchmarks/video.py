@@ -26,7 +26,7 @@ from sdnet_pl.inference.engine import open_engine
 from sdnet_pl.inference.predictor import MattePredictor
 from sdnet_pl.inference.video.flicker import Matted, steadied, windows
 from sdnet_pl.inference.video.jobs import Job
-from sdnet_pl.inference.video.pipeline import Options, cut_out_video
+from sdnet_pl.inference.video.pipeline import Options, cut_out_video, render
 from sdnet_pl.inference.video.reader import VideoReader
 from sdnet_pl.reporting.tables import to_markdown
 
@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for suffix in args.formats:
             for threads in args.threads:
                 background = "white" if suffix == "mp4" else None
-                options = Options(background, threads)
+                options = Options(render(background), threads)
                 taken = seconds_of(path, folder / f"cutout.{suffix}", predictor, options)
                 rows.append({"format": suffix, "threads": threads, "frames a second": args.frames / taken})
         print(to_markdown(rows))

@@ -18,15 +18,17 @@ from sdnet_pl.errors import InputError
 from sdnet_pl.inference.video import pipeline, writer
 from sdnet_pl.inference.video.flicker import Matted, steadied, windows
 from sdnet_pl.inference.video.jobs import Job
-from sdnet_pl.inference.video.pipeline import Options, cut_out_video
+from sdnet_pl.inference.video.pipeline import Options, cut_out_video, render
 from sdnet_pl.inference.video.provenance import is_of_job, is_own_video
 from sdnet_pl.inference.video.reader import Frame, VideoReader
 from tests.videos import RATE, TICK, Red, frames_of, make_video, picture, rgba_of
 
 
-def cut(source: Path, target: Path, predictor: Any = None, **options: Any) -> tuple[str, ...]:
+def cut(
+    source: Path, target: Path, predictor: Any = None, background: str | None = None, **options: Any
+) -> tuple[str, ...]:
     matting: Any = predictor or Red()
-    done = cut_out_video(Job(source, target), "ab12", matting, Options(**options))
+    done = cut_out_video(Job(source, target), "ab12", matting, Options(render(background), **options))
     if done.error:
         raise done.error
     return done.notes
@@ -217,8 +219,8 @@ pipeline.cut_out_video(Job(Path(sys.argv[1]), Path(sys.argv[2])), "ab12", Killed
 def test_a_killed_run_continues(tmp_path, monkeypatch, name):
     source = make_video(tmp_path / "in.mp4", frames=22)
     monkeypatch.setattr(pipeline, "SEGMENT", 5)
-    options = {"background": "white"} if name == "out.mp4" else {}
-    killed = KILLED.replace("Options()", f"Options(**{options})")
+    background = "white" if name == "out.mp4" else None
+    killed = KILLED.replace("Options()", f"Options(pipeline.render({background!r}))")
     target = tmp_path / name
     result = subprocess.run([sys.executable, "-c", killed, str(source), str(target)], cwd=Path(__file__).parents[2])
     assert result.returncode == -signal.SIGKILL
@@ -226,11 +228,11 @@ def test_a_killed_run_continues(tmp_path, monkeypatch, name):
     (parts,) = (path for path in tmp_path.iterdir() if path.name.endswith(".parts"))
     assert (parts / "00000010.npy").exists()
     rest = Red()
-    cut(source, target, rest, **options)
+    cut(source, target, rest, background)
     assert len(rest.seen) == 13  # the last finished one is looked at again
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["in.mp4", name])
     whole = tmp_path / f"whole{target.suffix}"
-    cut(source, whole, **options)
+    cut(source, whole, background=background)
     if name == "frames":
         again, once = ([read_rgba(folder / f"{n:06d}.png")[1] for n in range(1, 23)] for folder in (target, whole))
     else:

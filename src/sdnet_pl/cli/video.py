@@ -85,16 +85,15 @@ def run(args: argparse.Namespace) -> int:
     from sdnet_pl.inference.batch import one_thread_each
     from sdnet_pl.inference.engine import choose_engine
     from sdnet_pl.inference.predictor import check_size
-    from sdnet_pl.inference.video.pipeline import Options, check_background, cut_out_video
+    from sdnet_pl.inference.video.pipeline import Options, cut_out_video, render
     from sdnet_pl.inference.video.provenance import is_of_job
 
     if args.size is not None:
         check_size(args.size)
-    check_background(args.background)
+    rendering = render(args.background)
     load = choose_engine(args.weights, args.device, args.backend, threads=1)
-    options = Options(args.background, args.threads or usable_cores())
-    behind = sha256(args.background) if args.background and Path(args.background).is_file() else args.background
-    about = sha256(weights), args.size, args.backend, behind
+    options = Options(rendering, args.threads or usable_cores())
+    about = sha256(weights), args.size, args.backend, *rendering.options()
     numbers = {job: job_hash(sha256(job.video), *about, job.target.suffix) for job in jobs if job.video.is_file()}
     kept = [job for job in numbers if job.target.exists() and not args.overwrite]
     for job in kept:

@@ -14,7 +14,7 @@ Programs that do not premultiply mix these colours into its edge. Averages over 
 takes, cubic filters down to a quarter and a blur of 3 pixels find the person's colours there and no dark fringe.
 """
 
-_LONGER_SIDE = 1024
+COLOR_SIDE = 1024
 _WINDOWS = (90, 6)
 _TILE = 128
 
@@ -83,7 +83,7 @@ def estimate_foreground(image: NDArray[np.uint8], alpha: NDArray) -> NDArray[np.
     return color
 
 
-def cut_out(image: NDArray[np.uint8], alpha: NDArray, side: int = _LONGER_SIDE) -> NDArray[np.uint8]:
+def cut_out(image: NDArray[np.uint8], alpha: NDArray, side: int = COLOR_SIDE) -> NDArray[np.uint8]:
     """The person of a photo alone: uint8 ``[H, W, 4]``, RGBA with straight alpha, black where nothing is seen.
 
     Colours are those of :func:`estimate_foreground`, and extend for :data:`REACH` pixels under an alpha of 0. Farther
@@ -146,7 +146,7 @@ def _fuse_tile(
 
 
 def _blurs(
-    image: NDArray[np.uint8], alpha: NDArray, side: int = _LONGER_SIDE
+    image: NDArray[np.uint8], alpha: NDArray, side: int = COLOR_SIDE
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """F̄ and B̄, uint8 ``[h, w, 3]`` each, of ``side`` pixels on the longer side at most."""
     height, width = alpha.shape
@@ -156,7 +156,7 @@ def _blurs(
     weight = np.asarray(cv2.resize(alpha, small, interpolation=cv2.INTER_AREA), np.float32)
     if alpha.dtype == np.uint8:
         weight /= 255
-    wide, narrow = (window * side // _LONGER_SIDE for window in _WINDOWS)
+    wide, narrow = (window * side // COLOR_SIDE for window in _WINDOWS)
     background = _weighted_blur(color, 1 - weight, wide)
     foreground = _fuse(weight, color, _weighted_blur(color, weight, wide), background)
     blurred = _weighted_blur(foreground, weight, narrow), _weighted_blur(background, 1 - weight, narrow)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from sdnet_pl.data.foreground_colors import cut_out
+from sdnet_pl.data.foreground_colors import COLOR_SIDE, cut_out
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.kinds import to_array
 
@@ -30,6 +30,7 @@ class Rendering:
         background: shown behind the people instead of nothing: a colour (a name, ``#rrggbb``, or three numbers in
             [0, 255]), a picture, which is cropped to fit (a path, a Pillow image or RGB uint8 ``[H, W, 3]``), or
             ``"blur"`` for the photo's own, blurred.
+        color_side: for the colours of edges; see :func:`sdnet_pl.data.foreground_colors.cut_out`.
 
     Attributes:
         opaque: whether what it makes has no alpha, so that a JPEG holds it.
@@ -38,10 +39,12 @@ class Rendering:
         InputError: both are given, or the background is none of these.
     """
 
-    def __init__(self, only_mask: bool = False, background: Background | None = None) -> None:
+    def __init__(
+        self, only_mask: bool = False, background: Background | None = None, color_side: int = COLOR_SIDE
+    ) -> None:
         if only_mask and background is not None:
             raise InputError("only_mask and background do not go together; give one of them.")
-        self.only_mask = only_mask
+        self.only_mask, self.color_side = only_mask, color_side
         self.background = None if background is None else _to_background(background)
         self.opaque = only_mask or background is not None
 
@@ -66,7 +69,7 @@ class Rendering:
         """
         if self.only_mask:
             return alpha
-        cutout = cut_out(image, alpha)
+        cutout = cut_out(image, alpha, self.color_side)
         if self.background is None:
             return cutout
         return _over(cutout, _behind(self.background, image, alpha))

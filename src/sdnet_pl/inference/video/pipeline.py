@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from sdnet_pl.data.foreground_colors import cut_out
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.jobs import unwritable
 from sdnet_pl.inference.predictor import MattePredictor, shows_nobody
-from sdnet_pl.inference.removal import _background, _blurred, _over
+from sdnet_pl.inference.rendering import Background, Rendering, to_levels
 from sdnet_pl.inference.video.flicker import Matted, Window, steadied, windows
 from sdnet_pl.inference.video.formats import choose_encoder, is_video_name
 from sdnet_pl.inference.video.jobs import Job
@@ -25,7 +24,6 @@ GREEN = "green"
 _GREEN_SCREEN = "#00b140"
 """What ``green`` means for videos: the colour of green screens, which editors key out."""
 _COLOR_SIDE = 512
-"""For the colours of edges; see :func:`sdnet_pl.data.foreground_colors.cut_out`."""
 _DECODED = 2
 """Frames that wait for the network."""
 
@@ -34,13 +32,12 @@ class Options(NamedTuple):
     """How videos are cut out.
 
     Attributes:
-        background: what to show behind the people: a colour, a picture's path or ``blur``; ``green`` is that of green
-            screens. None for transparent.
+        rendering: what is shown of a frame, by :func:`render`.
         threads: how many threads work at a time.
         steady: whether to reduce flicker (:func:`sdnet_pl.inference.video.flicker.steadied`).
     """
 
-    background: str | None = None
+    rendering: Rendering = Rendering(color_side=_COLOR_SIDE)
     threads: int = 1
     steady: bool = True
 
@@ -80,7 +77,7 @@ def cut_out_video(job: Job, number: str, predictor: MattePredictor, options: Opt
         What became of it; with the error of a video that cannot be read.
 
     Raises:
-        InputError: the cut-out cannot be written, or the background is wrong.
+        InputError: the cut-out cannot be written.
     """
     try:
         video = VideoReader(job.video)
@@ -104,7 +101,7 @@ def _write(video: VideoReader, job: Job, number: str, predictor: MattePredictor,
     encoding = max(1, options.threads // 3)
     writer: Writer
     if is_video_name(job.target.suffix):
-        encoder = choose_encoder(job.target.suffix.lower(), options.background is None, video.width, video.height)
+        encoder = choose_encoder(job.target.suffix.lower(), not options.rendering.opaque, video.width, video.height)
         writer = VideoWriter(video, parts, encoder, encoding)
     else:
         writer = PictureWriter(video, parts, number)
@@ -127,7 +124,6 @@ def _write_segments(
     video: VideoReader, parts: Parts, writer: Writer, predictor: MattePredictor, options: Options, workers: Workers
 ) -> None:
     """The frames that are not finished yet."""
-    behind = make_background(options.background, video.height, video.width)
 
     def matte(frame: Frame) -> Matted:
         return Matted.of(frame, predictor.alpha(frame.image))
@@ -135,10 +131,8 @@ def _write_segments(
     def paint(window: Window) -> _Painted:
         frame, own, _ = window[1]
         alpha = steadied(window) if options.steady else own
-        levels = np.rint(alpha * 255).astype(np.uint8)
-        picture = cut_out(frame.image, levels, _COLOR_SIDE)
-        if options.background is not None:
-            picture = _over(picture, _blurred(frame.image, alpha) if behind is None else behind)
+        levels = to_levels(alpha)
+        picture = options.rendering(frame.image, levels)
         return _Painted(frame, picture, not shows_nobody(levels))
 
     # The last frame that is finished is matted again: the one after it needs its alpha.
@@ -162,21 +156,10 @@ def _write_segments(
         bar.total = bar.n
 
 
-def make_background(background: str | None, height: int, width: int) -> NDArray[np.uint8] | None:
-    """RGB uint8 ``[H, W, 3]`` of a size in pixels; none for transparent and for blurred ones.
+def render(background: Background | None) -> Rendering:
+    """What frames show behind the people; ``green`` is the colour of green screens.
 
     Raises:
         InputError: it is neither a colour, nor a picture that exists, nor ``blur``.
     """
-    if background is None:
-        return None
-    return _background(_GREEN_SCREEN if background == GREEN else background, (height, width))
-
-
-def check_background(background: str | None) -> None:
-    """Refuse what :func:`make_background` would.
-
-    Raises:
-        InputError: it is neither a colour, nor a picture that exists, nor ``blur``.
-    """
-    make_background(background, 1, 1)
+    return Rendering(background=_GREEN_SCREEN if background == GREEN else background, color_side=_COLOR_SIDE)
