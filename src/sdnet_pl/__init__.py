@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sdnet_pl.inference import new_session as new_session
     from sdnet_pl.inference import remove as remove
     from sdnet_pl.inference.weights import create_model as create_model
+    from sdnet_pl.inference.weights import list_models as list_models
     from sdnet_pl.lit import SDNetModule as SDNetModule
     from sdnet_pl.losses import MattingObjective as MattingObjective
     from sdnet_pl.metrics import MAD as MAD
@@ -39,7 +40,7 @@ else:
         {
             "sdnet_pl.data": ("MattingDataModule",),
             "sdnet_pl.inference": ("MattePredictor", "load_pretrained", "load_weights", "new_session", "remove"),
-            "sdnet_pl.inference.weights": ("create_model",),
+            "sdnet_pl.inference.weights": ("create_model", "list_models"),
             "sdnet_pl.lit": ("SDNetModule",),
             "sdnet_pl.losses": ("MattingObjective",),
             "sdnet_pl.metrics": (

@@ -101,6 +101,22 @@ def load_pretrained(name: str = DEFAULT, trimap: bool = False) -> SDNet:
     return read_weights(full).build()
 
 
+def list_models(pretrained: bool = False) -> list[str]:
+    """The names that :func:`create_model` takes.
+
+    Args:
+        pretrained: Only those with weights that ship.
+
+    Example:
+        >>> list_models()
+        ['sdnet', 'sdnet-fast', 'sdnet-tiny']
+        >>> list_models(pretrained=True)
+        ['sdnet', 'sdnet-fast']
+    """
+    shipped = pretrained_weights()
+    return [name for name in presets.PRESETS if name in shipped or not pretrained]
+
+
 def create_model(name: str = "sdnet", pretrained: bool = False, *, trimap: bool = False, **changes: Any) -> SDNet:
     """A network by name.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.metrics import METRIC_LABELS
@@ -92,6 +93,7 @@ def histogram_figure(errors: Mapping[str, Sequence[float]]) -> Figure:
         axis.hist(values, bins=min(40, max(5, len(values) // 4)), color=COLORS[0])
         for label, value, color in (("median", np.median(values), COLORS[1]), ("mean", np.mean(values), COLORS[2])):
             axis.axvline(float(value), color=color, label=f"{label} {value:.3g}")
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set(title=f"{name}, {len(values)} images", xlabel=ERROR_LABEL, ylabel="images")
         axis.legend(fontsize=8)
     return figure
