@@ -9,6 +9,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from sdnet_pl.inference.video.jobs import Job
+from sdnet_pl.inference.video.pipeline import Options, cut_out_video, render
+
 RATE = Fraction(30000, 1001)
 TICK = Fraction(1, 30000)
 SAMPLES = 48_000
@@ -31,6 +34,7 @@ def make_video(
     pixels: str = "yuv420p",
     sound: str | None = "aac",
     metadata: dict[str, str] | None = None,
+    shape: Fraction | None = None,
 ) -> Path:
     """Write a video; ``times`` are in ticks of 1/30000 s, by default those of 29.97 frames a second."""
     options = {"video_track_timescale": "30000"} if path.suffix in (".mp4", ".mov") else {}
@@ -39,6 +43,8 @@ def make_video(
         stream: Any = output.add_stream(codec, rate=RATE)
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.codec_context.time_base = TICK
+        if shape:
+            stream.codec_context.sample_aspect_ratio = shape
         if rotation:
             stream.set_display_rotation(rotation)
         tone: Any = output.add_stream(sound, rate=SAMPLES, layout="mono") if sound else None
@@ -82,3 +88,14 @@ def rgba_of(frame: av.VideoFrame) -> NDArray[np.uint8]:
     """RGBA uint8 ``[H, W, 4]`` of a frame."""
     matrix = 5 if frame.colorspace == 2 else frame.colorspace
     return np.asarray(frame.reformat(format="rgba", src_colorspace=matrix).to_ndarray(), np.uint8)
+
+
+def cut(
+    source: Path, target: Path, predictor: Any = None, background: str | None = None, **options: Any
+) -> tuple[str, ...]:
+    """Cut out a video for the job ab12; what there is to say of it, or its error."""
+    matting: Any = predictor or Red()
+    done = cut_out_video(Job(source, target), "ab12", matting, Options(render(background), **options))
+    if done.error:
+        raise done.error
+    return done.notes

@@ -16,6 +16,13 @@ FORMATS = (*(suffix[1:] for suffix in _SUFFIXES), PICTURES)
 _VP9 = {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
 # Without B-frames the times of packets are those of frames, and segments are joined as they are.
 _H264 = {"crf": "18", "preset": "veryfast", "bf": "0"}
+_SOUND = {
+    ".webm": ("opus", "vorbis"),
+    ".mov": ("aac", "alac", "mp3", "ac3", "eac3", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be"),
+    ".mp4": ("aac", "alac", "mp3", "ac3", "eac3", "opus", "flac"),
+}
+_SOUND[".m4v"] = _SOUND[".mp4"]
+"""Codecs of sound that a container and its players take; Matroska takes nearly all."""
 _FOURCC = {"prores": "ap4h"}
 
 
@@ -76,6 +83,16 @@ def choose_encoder(suffix: str, alpha: bool, width: int, height: int) -> Encoder
     if suffix != ".webm" and "libx264" in av.codecs_available:
         return Encoder("libx264", "yuv444p" if odd else "yuv420p", _H264)
     return Encoder("libvpx-vp9", "yuv420p", _VP9)
+
+
+def takes_sound(suffix: str, codec: str) -> bool:
+    """Whether sound of a codec is copied into a container."""
+    return codec in _SOUND.get(suffix, (codec,))
+
+
+def sound_encoder(suffix: str) -> str:
+    """What encodes other sound for a container."""
+    return "libopus" if suffix == ".webm" else "aac"
 
 
 def fourcc(codec: str) -> str | None:

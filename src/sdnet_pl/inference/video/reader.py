@@ -1,4 +1,4 @@
-"""The frames of a video, upright and in RGB, with their times; what is broken in it is left out and counted."""
+"""The frames of a video, upright, in RGB and square pixels, with their times; what is broken is skipped and counted."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -24,6 +24,8 @@ _HD = 1280, 576
 """Videos that do not name their matrix have that of HD where they are wider or higher, as players take it."""
 _MOST_PIXELS = 2**26
 """Of a frame: twice those of 8K."""
+_OBLONG = 4
+"""Pixels of a more extreme shape are a wrong header."""
 _CUT_SHORT = 0.5
 """Seconds that may be missing at the end before it is said: containers round."""
 
@@ -63,12 +65,11 @@ class VideoReader:
         path: a file in any container and codec that FFmpeg reads.
 
     Attributes:
-        width: in pixels, of the upright frames.
-        height: in pixels, of the upright frames.
+        width: in square pixels, of the upright frames.
+        height: in square pixels, of the upright frames.
         time_base: seconds of a unit of time.
         rate: frames a second, on average where it varies.
         total: about how many frames there are; 0 where the file does not say.
-        pixel_shape: width of a pixel relative to its height, mostly 1.
         color: how YUV means RGB.
         start: seconds at which the file's own times begin.
         skipped: packets and frames so far that could not be decoded.
@@ -105,9 +106,8 @@ class VideoReader:
         self.time_base = Fraction(stream.time_base or Fraction(1, 90000))
         self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
         self._turns = round(first.rotation / 90) % 4
-        self.width, self.height = (first.width, first.height)[:: -1 if self._turns % 2 else 1]
-        shape = Fraction(stream.sample_aspect_ratio or 1)
-        self.pixel_shape = 1 / shape if self._turns % 2 else shape
+        width, height = _square(first.width, first.height, Fraction(stream.sample_aspect_ratio or 1))
+        self.width, self.height = (height, width) if self._turns % 2 else (width, height)
         hd = first.width >= _HD[0] or first.height > _HD[1]
         self.color = Color(
             first.colorspace if first.colorspace in _MATRICES else BT709 if hd else BT601,
@@ -171,9 +171,16 @@ class VideoReader:
         image = np.asarray(rgb.to_ndarray(), np.uint8)
         if self._turns:
             image = np.ascontiguousarray(np.rot90(image, self._turns))
-        if image.shape[:2] != (self.height, self.width):  # a stream may change its size
-            image = np.asarray(cv2.resize(image, (self.width, self.height), interpolation=cv2.INTER_AREA), np.uint8)
+        if image.shape[:2] != (self.height, self.width):  # of pixels that are not square, and where it changes
+            image = np.asarray(cv2.resize(image, (self.width, self.height)), np.uint8)
         return image
+
+
+def _square(width: int, height: int, shape: Fraction) -> tuple[int, int]:
+    """The size in square pixels of a frame whose pixels have another shape, width by height; no side shrinks."""
+    if not 1 / _OBLONG <= shape <= _OBLONG:
+        return width, height
+    return (round(width * shape), height) if shape > 1 else (width, round(height / shape))
 
 
 def open_video(path: Path) -> InputContainer:

@@ -9,6 +9,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
+from sdnet_pl.inference.video.formats import sound_encoder, takes_sound
+
 _LAYOUTS = ("mono", "stereo", "5.1", "7.1")
 _BITS = 64_000
 """A second and channel, where sound is encoded again."""
@@ -27,14 +29,15 @@ class Sound:
     Args:
         source: the video.
         output: to add the streams to, before its header is written.
+        suffix: of its container.
         start: seconds at which the times of ``source`` begin.
 
     Attributes:
         notes: what was not copied as it is.
     """
 
-    def __init__(self, source: InputContainer, output: OutputContainer, start: Fraction) -> None:
-        self._source, self._start = source, start
+    def __init__(self, source: InputContainer, output: OutputContainer, suffix: str, start: Fraction) -> None:
+        self._source, self._suffix, self._start = source, suffix, start
         self.notes: list[str] = []
         self._tracks: dict[int, _Track] = {}
         for stream in source.streams.audio:
@@ -48,15 +51,16 @@ class Sound:
         if context is None or not stream.sample_rate:
             self.notes.append("a sound track that FFmpeg cannot decode is left out")
             return None
-        if context.codec.canonical_name in output.supported_codecs:
+        name = context.codec.canonical_name
+        if takes_sound(self._suffix, name) and name in output.supported_codecs:
             return _Track(stream, output.add_stream_from_template(stream), True)
-        codec = "libopus" if "opus" in output.supported_codecs and output.format.name == "webm" else "aac"
+        codec = sound_encoder(self._suffix)
         rate = _RATE if codec == "libopus" else min(stream.sample_rate, _RATE)
         target = output.add_stream(codec, rate=rate)
         assert isinstance(target, AudioStream)
         target.layout = stream.layout.name if stream.layout.name in _LAYOUTS else "stereo"
         target.bit_rate = _BITS * target.layout.nb_channels
-        self.notes.append(f"sound encoded again, {context.codec.canonical_name} as {codec.removeprefix('lib')}")
+        self.notes.append(f"sound encoded again, {name} as {codec.removeprefix('lib')}")
         return _Track(stream, target, False)
 
     def packets(self) -> Iterator[Packet]:

@@ -88,7 +88,7 @@ class VideoWriter:
         """Join the segments with the sound, without encoding again."""
         whole = self._parts.folder / f"whole{target.suffix}"
         options = {}
-        if target.suffix in (".mov", ".mp4", ".m4v"):
+        if target.suffix.lower() in (".mov", ".mp4", ".m4v"):
             options = {"video_track_timescale": str(self._video.time_base.denominator), "movflags": "faststart"}
         with open_video(self._video.path) as original, av.open(str(whole), "w", options=options) as output:
             with av.open(str(self._parts.segment(self._parts.segments[0], _SEGMENT))) as first:
@@ -96,11 +96,11 @@ class VideoWriter:
                 stream = output.add_stream_from_template(source, opaque=True)
                 if tag := fourcc(source.codec_context.name):
                     stream.codec_tag = tag
-            if self._encoder.pixels.startswith("yuva") and target.suffix != ".mov":
+            if self._encoder.pixels.startswith("yuva") and target.suffix.lower() != ".mov":
                 stream.metadata["alpha_mode"] = "1"
             output.metadata.update(kept_metadata(original.metadata) | {"comment": comment_of(original.metadata, job)})
             output.set_chapters(original.chapters())
-            sound = Sound(original, output, self._video.start)
+            sound = Sound(original, output, target.suffix.lower(), self._video.start)
             for packet in merge(self._pictures(stream), sound.packets(), key=_seconds):
                 output.mux(packet)
         to_disk(whole)
@@ -127,8 +127,6 @@ class VideoWriter:
         context.thread_count = self._threads
         context.color_range, context.colorspace = _LIMITED, video.color.matrix
         context.color_primaries, context.color_trc = video.color.primaries, video.color.transfer
-        if video.pixel_shape != 1:
-            context.sample_aspect_ratio = video.pixel_shape
         self._stream = stream
 
     def _pictures(self, stream: VideoStream) -> Iterator[Packet]:
