@@ -45,6 +45,15 @@ def test_a_cutout_lies_beside_its_video(tmp_path, clip, capsys):
     assert names(tmp_path) == ["clip.mp4", "clip_cutout", "clip_cutout.mp4", "clip_cutout.webm"]
 
 
+def test_a_name_with_a_colon(tmp_path, clip, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clip.rename("12:30.mp4")
+    assert call("12:30.mp4") == 0
+    assert call("12:30.mp4", "-o", "13:00", "--format", "mov") == 0
+    assert names(tmp_path) == ["12:30.mp4", "12:30_cutout.webm", "13:00"]
+    assert is_own_video(tmp_path / "13:00" / "12:30_cutout.mov")
+
+
 def test_what_is_done_is_kept_and_other_options_are_not_taken_for_the_same(tmp_path, clip, capsys):
     target = tmp_path / "new" / "out.mov"
     assert call(clip, target) == 0

@@ -1,5 +1,6 @@
 """What videos are written as: containers by their suffix, and the codecs in them."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from sdnet_pl.errors import InputError
@@ -10,7 +11,7 @@ OPAQUE = ".mp4"
 PICTURES = "png"
 """Means a folder of PNGs."""
 _WITH_ALPHA = (".webm", ".mov", ".mkv")
-_SUFFIXES = (".webm", ".mov", ".mkv", ".mp4", ".m4v")
+_SUFFIXES = (".webm", ".mov", ".mkv", ".mp4")
 FORMATS = (*(suffix[1:] for suffix in _SUFFIXES), PICTURES)
 
 _VP9 = {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
@@ -21,7 +22,6 @@ _SOUND = {
     ".mov": ("aac", "alac", "mp3", "ac3", "eac3", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be"),
     ".mp4": ("aac", "alac", "mp3", "ac3", "eac3", "opus", "flac"),
 }
-_SOUND[".m4v"] = _SOUND[".mp4"]
 """Codecs of sound that a container and its players take; Matroska takes nearly all."""
 _FOURCC = {"prores": "ap4h"}
 
@@ -38,6 +38,11 @@ class Encoder(NamedTuple):
     name: str
     pixels: str
     options: dict[str, str]
+
+
+def url_of(path: Path) -> str:
+    """A path as FFmpeg takes it, also where a colon in it would look like a protocol: ``12:30.mp4``."""
+    return f"file:{path}"
 
 
 def is_video_name(suffix: str) -> bool:

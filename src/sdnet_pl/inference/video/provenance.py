@@ -9,6 +9,7 @@ import av
 
 from sdnet_pl.data.files import read_text
 from sdnet_pl.data.provenance import SOFTWARE, foreign, is_ours, was_made_of
+from sdnet_pl.inference.video.formats import url_of
 
 FRAMES = "frames.ffconcat"
 """What lists the pictures of a folder with their durations."""
@@ -77,7 +78,7 @@ def _job(path: Path) -> str | None:
         ours = FRAMES in names and SOFTWARE in read_text(path / FRAMES)[:80] and is_ours(path / "000001.png")
         return "" if ours and all(map(_PICTURE.fullmatch, names - {FRAMES})) else None
     try:
-        with av.open(str(path), metadata_errors="replace") as video:
+        with av.open(url_of(path), metadata_errors="replace") as video:
             found = _MARK.search(_comment(video.metadata))
     except (av.FFmpegError, OSError):
         return None

@@ -15,6 +15,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.video.formats import url_of
 
 BT709, BT601 = 1, 5
 _MATRICES = (BT709, 4, BT601, 6, 7, 9)
@@ -192,7 +193,7 @@ def open_video(path: Path) -> InputContainer:
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the videos in it, such as {path / '*.mp4'}.")
     try:
-        return av.open(str(path), "r", metadata_errors="replace")
+        return av.open(url_of(path), "r", metadata_errors="replace")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from error
     except av.FFmpegError as error:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sdnet_pl.data.files import to_disk, write_text
 from sdnet_pl.data.image_io import write_png
 from sdnet_pl.data.provenance import mark
-from sdnet_pl.inference.video.formats import Encoder, fourcc
+from sdnet_pl.inference.video.formats import Encoder, fourcc, url_of
 from sdnet_pl.inference.video.parts import Parts
 from sdnet_pl.inference.video.provenance import FRAMES, comment_of, kept_metadata
 from sdnet_pl.inference.video.reader import Frame, VideoReader, open_video
@@ -88,10 +88,10 @@ class VideoWriter:
         """Join the segments with the sound, without encoding again."""
         whole = self._parts.folder / f"whole{target.suffix}"
         options = {}
-        if target.suffix.lower() in (".mov", ".mp4", ".m4v"):
+        if target.suffix.lower() in (".mov", ".mp4"):
             options = {"video_track_timescale": str(self._video.time_base.denominator), "movflags": "faststart"}
-        with open_video(self._video.path) as original, av.open(str(whole), "w", options=options) as output:
-            with av.open(str(self._parts.segment(self._parts.segments[0], _SEGMENT))) as first:
+        with open_video(self._video.path) as original, av.open(url_of(whole), "w", options=options) as output:
+            with av.open(url_of(self._parts.segment(self._parts.segments[0], _SEGMENT))) as first:
                 source = first.streams.video[0]
                 stream = output.add_stream_from_template(source, opaque=True)
                 if tag := fourcc(source.codec_context.name):
@@ -118,7 +118,7 @@ class VideoWriter:
     def _open(self) -> None:
         video, encoder = self._video, self._encoder
         self._file = self._parts.folder / f"{uuid4().hex}.{_SEGMENT}"
-        self._output = av.open(str(self._file), "w")
+        self._output = av.open(url_of(self._file), "w")
         stream = self._output.add_stream(encoder.name, rate=video.rate, options=encoder.options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = video.width, video.height, encoder.pixels
@@ -133,7 +133,7 @@ class VideoWriter:
         """The packets of all segments. Each holds one frame, whose time is known exactly."""
         frames = iter(self._parts.finished)
         for last in self._parts.segments:
-            with av.open(str(self._parts.segment(last, _SEGMENT))) as segment:
+            with av.open(url_of(self._parts.segment(last, _SEGMENT))) as segment:
                 for packet in segment.demux(video=0):
                     if packet.size:
                         packet.stream, packet.time_base = stream, self._video.time_base
