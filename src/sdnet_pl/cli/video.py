@@ -62,9 +62,6 @@ def run(args: argparse.Namespace) -> int:
     with the same options is kept, what a killed call had begun is continued, and nothing is replaced that this package
     did not write.
 
-    Args:
-        args: as declared by :func:`add_arguments`.
-
     Returns:
         The exit status: 0 if every video is done, 1 if some could not be read.
 
