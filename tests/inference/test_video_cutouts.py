@@ -187,13 +187,8 @@ def test_a_folder_of_pictures(tmp_path):
     ]
     alpha = read_rgba(target / "000003.png")[1]
     assert (alpha[14:34, 14:30] > 245).all()
-    lines = (target / "frames.ffconcat").read_text().splitlines()
-    assert [line.split()[1] for line in lines if line.startswith("duration")] == [
-        "0.033367",
-        "0.100100",
-        "0.033367",
-        "0.033367",
-    ]
+    with av.open(str(target / "frames.ffconcat"), options={"safe": "0"}) as again:
+        assert [frame.pts for frame in again.decode(video=0)] == [3 * time for time in times]
     assert is_of_job(target, "ab12")
     cut(source, target, background="white")
     with Image.open(target / "000001.png") as shown:

@@ -174,7 +174,8 @@ class PictureWriter:
         ends = [*starts[1:], final.pts + final.duration]
         for number, (start, end) in enumerate(zip(starts, ends, strict=True), 1):
             seconds = float((end - start) * self._video.time_base)
-            lines += [f"file {_name(number)}", f"duration {seconds:.6f}"]
+            # FFmpeg counts the time of pictures in units of their frame rate, which is 25 by default.
+            lines += [f"file {_name(number)}", "option framerate 90000", f"duration {seconds:.6f}"]
         write_text(self._folder / FRAMES, "\n".join(lines) + "\n")
         self._parts.replace(self._folder.name, target)
         return ["a folder of pictures has no sound"] if self._video.container.streams.audio else []
