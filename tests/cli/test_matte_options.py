@@ -159,7 +159,7 @@ def test_photos_are_never_taken_for_the_output(photos, weights, loads, monkeypat
         (("a.jpg", "outputs"), "outputs does not exist"),
         (("sub", "c.png"), "sub is a folder; say with -o"),
         (("gone.jpg", "c.png"), "gone.jpg does not exist"),
-        (("a.jpg", "https://example.org/me.png"), "https://example.org/me.png is a URL; download"),
+        (("a.jpg", "https://example.org/me.png"), "https://example.org/me.png is a URL, and only files"),
     ):
         with pytest.raises(InputError, match=message):
             call(*words, "--weights", weights)

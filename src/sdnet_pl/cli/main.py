@@ -21,7 +21,7 @@ LIGHTNING_COMMANDS = {
     "fit": "train a network, then score its best checkpoint",
     "validate": "score a checkpoint on the validation benchmarks",
     "test": "score a checkpoint on the test benchmarks, with every metric, and write the table",
-    "predict": "write the alpha of every photo of a folder",
+    "predict": "as matte, for a folder of photos, out of several processes or GPUs",
 }
 # Each is the module of its name, which has add_arguments, and run from these arguments to the exit status; only that of
 # the command given is imported.
@@ -49,7 +49,9 @@ class Parser(argparse.ArgumentParser):
         """Exit with the usage, what is wrong, and what may be meant."""
         commands = next((action.choices for action in self._actions if isinstance(action.choices, dict)), {})
         given = next((commands[word] for word in Parser.arguments if word in commands), self)
-        super().error(f"{message}{mistyped(message, given, Parser.arguments)}")
+        file = next((word for word in Parser.arguments if word.startswith("-") and Path(word).is_file()), None)
+        hint = f"; for the file {file} write ./{file}" if file else mistyped(message, given, Parser.arguments)
+        super().error(f"{message}{hint}")
 
 
 def _parser(arguments: Sequence[str]) -> Parser:

@@ -28,7 +28,8 @@ def photos_and_output(words: Sequence[Path], output: Path | None) -> tuple[list[
     for word in (*words, *([output] if output else [])):
         if (url := _URL.match(word.as_posix())) and not word.exists():
             raise InputError(
-                f"{url[1]}://{word.as_posix()[url.end() :]} is a URL; download the picture, and give its file."
+                f"{url[1]}://{word.as_posix()[url.end() :]} is a URL, and only files are read and written; download "
+                "the picture, and give its file."
             )
     photos = [photo for word in words for photo in _expanded(word)]
     if output is None and photos == [STREAM]:
