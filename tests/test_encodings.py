@@ -82,7 +82,7 @@ assert main(["fit", "--config", config, *small, "--run_dir", run, "--data.root",
 assert main(["report", run, "--table", "5", "--benchmark", "\u0141\u00f3d\u017a", "-o", f"{run}/report"]) == 0
 assert main(["matte", f"{root}/cutouts/val", "-o", f"{run}/cutouts", "--weights", f"{run}/best.ckpt"]) == 0
 assert main(["predict", "--data.predict", f"{root}/cutouts/val", "--ckpt_path", f"{run}/best.ckpt", "--data.workers=0",
-             "--run_dir", f"{run}/p", "--trainer.accelerator=cpu"]) == 0
+             "--run_dir", f"{run}/p", "--trainer.accelerator=cpu", "--predictions.only_mask=true"]) == 0
 assert main(["evaluate", "--pred", f"{run}/p/predictions", "--alpha", f"{root}/alphas", "-o", f"{run}/e"]) == 0
 """
 CONFIG = """

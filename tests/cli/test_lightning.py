@@ -75,7 +75,8 @@ def test_loader_processes_that_share_nothing(tiny_fit: Fit, trained: Path, tmp_p
     assert main(tiny_fit(tmp_path / "fit", averaging, "--data.workers=1")) == 0
     assert (tmp_path / "fit/metrics.csv").read_text() == (trained / "metrics.csv").read_text()
     config = [f"--config={trained / 'config.yaml'}", f"--ckpt_path={trained / 'best.ckpt'}", "--data.workers=1"]
-    assert main(["predict", *config, f"--run_dir={tmp_path / 'predict'}", f"--data.predict={tmp_path}/photo.png"]) == 0
+    photo = [f"--run_dir={tmp_path / 'predict'}", f"--data.predict={tmp_path}/photo.png"]
+    assert main(["predict", *config, *photo, "--predictions.only_mask=true"]) == 0
     assert (tmp_path / "predict/predictions/photo.png").is_file()
     alphas = tmp_path / "predict/predictions"
     shutil.copytree(alphas, tmp_path / "true")
@@ -221,6 +222,7 @@ def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained:
     photos.mkdir(parents=True)
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)).save(photos / "a.jpg")
     arguments = ["--data.predict", str(photos.parent), "--ckpt_path", checkpoint, "--run_dir", str(tmp_path / "p")]
+    arguments.append("--predictions.only_mask=true")
     assert main(["predict", *arguments]) == 0
     alpha = Image.open(tmp_path / "p" / "predictions" / "sub" / "a.png")
     assert (alpha.mode, alpha.size) == ("L", (70, 90))
@@ -235,7 +237,7 @@ def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained:
     assert "1 predictions of the same photos existed already" in capsys.readouterr().err
     assert main(["predict", *arguments]) == 0  # nothing is left
     Image.fromarray(np.zeros((80, 70, 3), np.uint8)).save(photos / "b.png")
-    assert "of a photo that has changed or with other weights" in error_of(capsys, ["predict", *arguments])
+    assert "of a photo that has changed or with other weights or options" in error_of(capsys, ["predict", *arguments])
     Image.fromarray(np.zeros((80, 70), np.uint8)).save(tmp_path / "p" / "predictions" / "sub" / "b.png")
     assert "was not written by sdnet-pl" in error_of(capsys, ["predict", *arguments])
     (photos / "b.png").unlink()
@@ -244,6 +246,8 @@ def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained:
     cutout = Image.open(tmp_path / "m" / "a.png")
     assert (cutout.mode, cutout.size) == ("RGBA", (70, 90))
     np.testing.assert_array_equal(np.asarray(cutout)[..., 3], np.asarray(alpha))
+    assert main(["predict", *arguments[:-2], str(tmp_path / "c")]) == 0
+    assert (tmp_path / "c" / "predictions" / "sub" / "a.png").read_bytes() == (tmp_path / "m" / "a.png").read_bytes()
 
 
 def test_a_part_of_a_benchmark_does_not_carry_its_hash(trained: Path, tmp_path: Path):

@@ -113,6 +113,12 @@ class SDNetCLI(LightningCLI):
             }
         )
 
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "predict":
+            parser.add_lightning_class_args(PredictionWriter, "predictions")
+        return parser
+
     def _parse_ckpt_path(self) -> None:
         # Lightning's own version lets a checkpoint's hyperparameters override the command line, on resume too.
         # Here the network must agree; a command that only evaluates takes it from the checkpoint if none is named.
@@ -364,7 +370,7 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
             # 120 epochs: the paper's schedule (section 4.3).
             trainer_defaults={
                 "max_epochs": 120,
-                "callbacks": [Panels(), ErrorsOfImages(), Throughput(), RunReport(), PredictionWriter()],
+                "callbacks": [Panels(), ErrorsOfImages(), Throughput(), RunReport()],
             },
             # Interpolations resolve after the command line, so an override reaches whatever refers to it.
             parser_kwargs={"parser_mode": "omegaconf+"},

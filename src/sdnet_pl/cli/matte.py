@@ -13,7 +13,7 @@ from sdnet_pl.cli.aliases import add_aliases, resolve_aliases
 from sdnet_pl.cli.options import add_device, add_output, add_overwrite, add_size, add_weights
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.given import photos_and_output
-from sdnet_pl.inference.jobs import STREAM, Job, leave_out_done, plan, unwritable
+from sdnet_pl.inference.jobs import STREAM, Job, job_options, leave_out_done, plan, unwritable
 from sdnet_pl.inference.pretrained import locate
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: a path, the size, the device or another option is wrong, or the output cannot be written.
     """
     resolve_aliases(args)
-    weights = locate(args.weights)
+    locate(args.weights)
     photos, output = photos_and_output(args.photos, args.output)
     watch = _watch(photos) if args.watch else None
     jobs = _plan(args, photos, output)
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs is not None and args.jobs < 1:
         raise InputError(f"jobs is {args.jobs}, and at least one photo is done at a time; give 1 or more.")
     rendering = Rendering(args.only_mask, args.background)
-    options = sha256(weights), args.size, *([args.backend] if args.backend else []), *rendering.options()
+    options = job_options(args.weights, args.size, args.backend, rendering)
     left = leave_out_done(jobs, lambda photo: job_hash(sha256(photo), *options), args.overwrite)
     load = choose_engine(args.weights, args.device, args.backend, threads=1)
     if output != STREAM and (output or jobs):

@@ -20,9 +20,10 @@ from sdnet_pl.data.dataset import (
     MattingDataset,
     collate,
 )
-from sdnet_pl.data.image_io import list_pictures, read_rgb
+from sdnet_pl.data.image_io import list_pictures
 from sdnet_pl.data.output_names import distinct_names
 from sdnet_pl.data.parallel import default_workers, one_thread
+from sdnet_pl.data.photo import Photo
 from sdnet_pl.data.recipe import SampleRecipe, check_probability
 from sdnet_pl.data.samplers import EpochLoader, EpochSampler, EvaluationSampler
 from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource, PhotoSource
@@ -295,7 +296,7 @@ class MattingDataModule(LightningDataModule):
 
 
 class PhotoDataset(Dataset[dict[str, Any]]):
-    """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` and ``name``.
+    """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` with its ``metadata`` and ``sha256``, and ``name``.
 
     The name is the path below the folder without suffix, but with it where two photos would have one name
     (:func:`sdnet_pl.data.output_names.distinct_names`).
@@ -304,7 +305,8 @@ class PhotoDataset(Dataset[dict[str, Any]]):
         files: the photos by their names.
         is_done: tells by the name what need not be read, asked once, when the weights are loaded.
 
-    A photo that cannot be read has ``unreadable`` instead of ``photo``: why.
+    A photo that cannot be read has ``unreadable`` instead of ``photo``: why. ``padding`` keeps processes in step; there
+    is nothing to do.
 
     Raises:
         InputError: the path is missing, or a folder holds no picture.
@@ -328,9 +330,12 @@ class PhotoDataset(Dataset[dict[str, Any]]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        name, file = list(self.files.items())[index % len(self)]
-        about = {"name": name, "padding": index >= len(self)}
+        if index >= len(self):
+            return {"name": "", "padding": True}
+        name, file = list(self.files.items())[index]
+        about = {"name": name, "padding": False}
         try:
-            return {"photo": torch.from_numpy(read_rgb(file))} | about
+            photo = Photo.read(file)
         except InputError as error:
             return {"unreadable": str(error)} | about
+        return {"photo": torch.from_numpy(photo.image), "metadata": photo.metadata, "sha256": photo.sha256} | about

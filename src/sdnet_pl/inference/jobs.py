@@ -3,9 +3,12 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sdnet_pl.errors import InputError
+
+if TYPE_CHECKING:
+    from sdnet_pl.inference.rendering import Rendering
 
 STREAM = Path("-")
 """Means standard input and output."""
@@ -106,6 +109,28 @@ def leave_out_done(jobs: list[Job], number: Callable[[Path], str], overwrite: bo
             "give --overwrite to replace them, or another folder with -o."
         )
     return [job for job in jobs if job not in done]
+
+
+def job_options(
+    weights: str | Path, size: int | None, backend: str | None, rendering: "Rendering"
+) -> tuple[object, ...]:
+    """What decides on a cut-out beside its photo, for :func:`sdnet_pl.data.provenance.job_hash`.
+
+    Args:
+        weights: a name that ships, or a file.
+        size: longer side in pixels at which the network sees a photo; none is the one that its weights record.
+        backend: ``onnx`` or ``torch``, if one was asked for; of weights without an ONNX form ``torch`` says nothing.
+        rendering: what is shown of photos.
+
+    Raises:
+        InputError: there are no such weights.
+    """
+    from sdnet_pl.data.image_io import sha256
+    from sdnet_pl.inference.engine import onnx_file
+    from sdnet_pl.inference.pretrained import locate
+
+    chosen = backend if backend != "torch" or onnx_file(weights) else None
+    return sha256(locate(weights)), size, *([chosen] if chosen else []), *rendering.options()
 
 
 def choose_format(target: Path | None, kind: str | None, opaque: bool) -> str:

@@ -252,8 +252,8 @@ class SDNetModule(LightningModule):
         self.predictor = MattePredictor(self.model, self.prediction_size, str(self.device))
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
-        """``alpha`` float32 ``[H, W]`` at the photo's own size, beside its ``name``; or why it is ``unreadable``."""
-        if "unreadable" in batch:
+        """``alpha`` float32 ``[H, W]`` at the photo's own size, beside its ``name``; without a photo, the batch."""
+        if "photo" not in batch:
             return batch
         return {"name": batch["name"], "alpha": self.predictor.alpha(batch["photo"].cpu().numpy())}
 

@@ -1,29 +1,39 @@
-"""What ``sdnet-pl predict`` writes: the alphas of photos."""
+"""What ``sdnet-pl predict`` writes: what ``sdnet-pl matte`` does, out of as many processes as the trainer has."""
 
 import hashlib
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from sdnet_pl.data.files import as_file
-from sdnet_pl.data.image_io import sha256, write_png
-from sdnet_pl.data.provenance import found_nobody, job_hash, mark, require_ours, was_made_of
+from sdnet_pl.data.image_io import sha256
+from sdnet_pl.data.photo import Photo
+from sdnet_pl.data.provenance import found_nobody, job_hash, require_ours, was_made_of
+from sdnet_pl.data.written import check_side
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.predictor import nobody_found, shows_nobody
+from sdnet_pl.inference.batch import Cutter
+from sdnet_pl.inference.jobs import Job, choose_format, job_options
+from sdnet_pl.inference.predictor import nobody_found
+from sdnet_pl.inference.rendering import Rendering, to_levels
 from sdnet_pl.lit.module import SDNetModule
 
 
 class PredictionWriter(BasePredictionWriter):
-    """Writes each predicted alpha as ``predictions/NAME.png`` in the run's directory, 8 bits, at the photo's size.
+    """Writes ``predictions/NAME.png`` in the run's directory, the file that ``sdnet-pl matte --backend torch`` writes.
 
-    What an earlier run wrote there of the same photo with the same weights is kept and not predicted again. At the end
+    What an earlier run wrote there of the same photo with the same options is kept and not predicted again. At the end
     the photos that cannot be read and those in which nobody was found are listed on stderr.
+
+    Args:
+        only_mask: Writes the alphas alone, as grey pictures, which ``sdnet-pl evaluate`` takes.
+        background: What to show behind the people: a colour (a name or ``#rrggbb``), a picture, or ``blur``; empty:
+            nothing.
+        format: Of the files; WebP is lossless, and a JPEG needs a background or ``only_mask``.
 
     Attributes:
         unreadable: Why a photo cannot be read, by its name.
@@ -31,11 +41,16 @@ class PredictionWriter(BasePredictionWriter):
         kept: How many predictions existed already.
 
     Raises:
-        InputError: a file is there that this package did not write, or of another photo or other weights.
+        InputError: the options do not go together, or a file is there that this package did not write, or of another
+            photo or other options.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, only_mask: bool = False, background: str = "", format: Literal["png", "webp", "jpg"] = "png"
+    ) -> None:
         super().__init__("batch")
+        self.rendering = Rendering(only_mask, background or None)
+        self.kind = choose_format(None, format, self.rendering.opaque)
         self.unreadable: dict[str, str] = {}
         self.nobody: list[str] = []
         self.kept = 0
@@ -44,7 +59,8 @@ class PredictionWriter(BasePredictionWriter):
         """Let the data module leave out photos that are predicted already."""
         if stage == "predict":
             assert isinstance(pl_module, SDNetModule)
-            self.module, self.folder = pl_module, Path(trainer.default_root_dir) / "predictions"
+            self.trainer, self.module = trainer, pl_module
+            self.folder = Path(trainer.default_root_dir) / "predictions"
             self.photos, self.nobody, self.kept = dict(pl_module.data.predicted.files), [], 0
             pl_module.data.predicted.is_done = self._is_done
 
@@ -53,17 +69,32 @@ class PredictionWriter(BasePredictionWriter):
         trainer.strategy.barrier()  # no process writes before all know what is done
 
     def write_on_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, prediction: Any, *args: Any, **kwargs: Any
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        prediction: Any,
+        batch_indices: Any,
+        batch: Any,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
-        """Write an alpha as ``predictions/NAME.png``, or note why the photo cannot be read."""
-        if "unreadable" in prediction:
-            self.unreadable[prediction["name"]] = prediction["unreadable"]
+        """Write what is shown of a photo, or note why the photo cannot be read."""
+        if batch["padding"]:
             return
-        name, alpha = prediction["name"], np.rint(255 * prediction["alpha"]).astype(np.uint8)
-        nobody = shows_nobody(alpha)
-        if nobody:
+        name = batch["name"]
+        if "unreadable" in batch:
+            self.unreadable[name] = batch["unreadable"]
+            return
+        photo = Photo(batch["photo"].cpu().numpy(), batch["metadata"], batch["sha256"])
+        try:
+            check_side(self.photos[name], photo.image.shape, self.kind)
+        except InputError as error:
+            self.unreadable[name] = str(error)
+            return
+        cutter = Cutter(self.module.predictor, self.rendering, self._options)
+        job = Job(self.photos[name], self._target(name), self.kind)
+        if cutter.write(job, photo, to_levels(prediction["alpha"])):
             self.nobody.append(str(self.photos[name]))
-        write_png(self._target(name), alpha, texts=mark(self._job(name), nobody))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """List on stderr the photos that cannot be read."""
@@ -88,28 +119,34 @@ class PredictionWriter(BasePredictionWriter):
             print(f"sdnet-pl: {nobody_found(nobody)}", file=sys.stderr)
 
     def _target(self, name: str) -> Path:
-        return as_file(self.folder / f"{name}.png")
-
-    def _job(self, name: str) -> str:
-        return job_hash(sha256(self.photos[name]), self._weights, self.module.prediction_size)
+        return as_file(self.folder / f"{name}.{self.kind}")
 
     @cached_property
-    def _weights(self) -> str:
-        """Their digest, whichever file they are from."""
+    def _options(self) -> tuple[object, ...]:
+        source = self.trainer.ckpt_path or self.module.hparams.get("weights")
+        size = None if self.module.training_size else self.module.prediction_size
+        if source:
+            return job_options(str(source), size, "torch", self.rendering)
         digest = hashlib.sha256()
         for key, value in self.module.model.state_dict().items():
             digest.update(key.encode() + value.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return (digest.hexdigest(), self.module.prediction_size, *self.rendering.options())
 
     def _is_done(self, name: str) -> bool:
         target = self._target(name)
         require_ours(target)
-        if target.exists() and not was_made_of(target, self._job(name)):
+        if not target.exists():
+            return False
+        try:
+            same = was_made_of(target, job_hash(sha256(self.photos[name]), *self._options))
+        except OSError:  # the photo is lost, which its turn will tell
+            return False
+        if not same:
             raise InputError(
-                f"{target} exists already, of a photo that has changed or with other weights; name another --run_dir."
+                f"{target} exists already, of a photo that has changed or with other weights or options; name another "
+                "--run_dir."
             )
-        if target.exists():
-            self.kept += 1
-            if found_nobody(target):
-                self.nobody.append(str(self.photos[name]))
-        return target.exists()
+        self.kept += 1
+        if found_nobody(target):
+            self.nobody.append(str(self.photos[name]))
+        return True
