@@ -2,7 +2,6 @@
 
 import builtins
 import os
-import resource
 import struct
 import subprocess
 import sys
@@ -114,6 +113,7 @@ def test_names_that_begin_with_a_dash(tmp_path, photos, weights, loads, monkeypa
 @pytest.mark.parametrize("kind", ["png", "webp", "jpg"])
 def test_a_full_disk_leaves_nothing_by_halves(tmp_path, kind):
     """The system refuses to let the file grow, as a full disk does."""
+    resource = pytest.importorskip("resource")
     Image.effect_noise((300, 300), 90).convert("RGB").save(tmp_path / "photo.png")
     command = [sys.executable, "-m", "sdnet_pl", "matte", "photo.png", f"out.{kind}", "--background", "blur"]
 

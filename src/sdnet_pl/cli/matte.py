@@ -72,17 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write ``DIR/NAME.png``, a straight-alpha RGBA PNG of the photo's own size, for each photo.
+    """Write a cut-out, a straight-alpha RGBA picture of the photo's own size, or what is asked for, for each photo.
 
     Everything that can be checked is checked before the network is loaded. What an earlier call made of the same photo
     with the same options is kept, and nothing is replaced that this package did not write. A photo that does not decode
     is reported on stderr after the others are done, and so is one in which nobody is found.
-
-    Args:
-        args: as declared by :func:`add_arguments`.
-
-    Returns:
-        The exit status: 0 if every photo is done, 1 if some could not be read.
 
     Raises:
         InputError: a path, the size, the device or another option is wrong, or the output cannot be written.
