@@ -86,6 +86,9 @@ reproduce-weights: setup  ## Train by the recipes of the weights that ship (a da
 				--config experiments/weights/$$name.yaml --run_dir $$run $$resume; \
 		$(BIN)/sdnet-pl export $$run/$$name.safetensors --weights $$run/best.ckpt --overwrite \
 			--licence "that of the pictures it was trained on: see MODEL_CARD.md"; \
+		case $$name in (sdnet-fast*) \
+			$(BIN)/sdnet-pl export $$run/$$name.onnx --weights $$run/$$name.safetensors --precision fp16-weights --overwrite; \
+		esac; \
 	done
 
 lint: setup  ## Check style and types

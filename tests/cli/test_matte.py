@@ -371,6 +371,61 @@ def test_a_network_that_needs_a_trimap_is_refused(tmp_path, photos, weights, loa
     monkeypatch.setattr(network, "trimap", True, raising=False)
     with pytest.raises(InputError, match=r"best\.ckpt holds a network that needs a trimap"):
         call(photos, "-o", tmp_path / "out", "--weights", weights)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def trimaps(tmp_path, photos, network, monkeypatch):
+    """Of the three photos: the left is the person, the right is not, and the middle is for the network."""
+    monkeypatch.setattr(network, "trimap", True, raising=False)
+    for name in ("a.jpg", "b.png", "sub/a.webp"):
+        width, height = Image.open(photos / name).size
+        pixels = np.full((height, width), 128, np.uint8)
+        pixels[:, :5], pixels[:, -5:] = 255, 0
+        (tmp_path / "trimaps" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save((tmp_path / "trimaps" / name).with_suffix(".png"))
+    return tmp_path / "trimaps"
+
+
+def test_photos_with_trimaps(tmp_path, photos, trimaps, weights, loads, capsys):
+    out = tmp_path / "out"
+    assert call(photos, "-o", out, "--weights", weights, "--trimap", trimaps) == 0
+    for name in ("a", "b", "sub/a"):
+        alpha = np.asarray(Image.open(out / f"{name}.png"))[..., 3]
+        assert (alpha[:, :5] == 255).all()
+        assert (alpha[:, -5:] == 0).all()
+        assert alpha[20, 30] == 255  # red there
+    one = tmp_path / "one.png"
+    assert call(photos / "a.jpg", "-o", one, "--weights", weights, "--trimap", trimaps / "a.png") == 0
+    assert call(photos / "a.jpg", "-o", tmp_path / "two.png", "--weights", weights, "--trimap", trimaps) == 0
+    assert np.asarray(Image.open(one)).tobytes() == np.asarray(Image.open(out / "a.png")).tobytes()
+    loads.clear()
+    assert call(photos, "-o", out, "--weights", weights, "--trimap", trimaps) == 0
+    assert not loads
+    Image.new("L", (70, 40), 255).save(trimaps / "a.png")  # only that photo's cut-out is of another job now
+    with pytest.raises(InputError, match=r"1 cut-out\(s\) exist already"):
+        call(photos, "-o", out, "--weights", weights, "--trimap", trimaps)
+
+
+def test_trimaps_that_are_missing_or_do_not_fit(tmp_path, photos, trimaps, weights, loads, capsys):
+    out = tmp_path / "out"
+    assert "none does not exist" in refused(loads, out, photos, "--weights", weights, "--trimap", tmp_path / "none")
+    message = refused(loads, out, photos, "--weights", weights, "--trimap", trimaps / "a.png")
+    assert "a.png is one trimap, and there are 3 photos" in message
+    (trimaps / "sub" / "a.png").unlink()
+    message = refused(loads, out, photos, "--weights", weights, "--trimap", trimaps)
+    assert "has no trimap for 1 photo(s) (sub/a)" in message
+    Image.new("L", (7, 4)).save(trimaps / "sub" / "a.png")
+    assert call(photos, "-o", out, "--weights", weights, "--trimap", trimaps) == 1
+    assert "a.png is 7×4 pixels and its photo 70×42" in capsys.readouterr().err
+    assert (out / "a.png").exists()
+
+
+def test_a_network_that_takes_no_trimap_is_named(tmp_path, photos, trimaps, weights, loads, network, monkeypatch):
+    monkeypatch.setattr(network, "trimap", False)
+    with pytest.raises(InputError, match=r"best\.ckpt holds a network that takes no trimap"):
+        call(photos, "-o", tmp_path / "out", "--weights", weights, "--trimap", trimaps)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_is_described_without_loading_anything_heavy():

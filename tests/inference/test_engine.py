@@ -18,7 +18,8 @@ from sdnet_pl.data.composition import composite_uint8
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.engine import GPU_NODES, open_engine
 from sdnet_pl.inference.predictor import MattePredictor
-from sdnet_pl.inference.pretrained import FOLDER
+from sdnet_pl.inference.pretrained import FOLDER, QUALITIES
+from sdnet_pl.inference.two_pass import predicted_trimap
 from sdnet_pl.inference.weights import load_weights
 from sdnet_pl.nn import sdnet
 
@@ -50,6 +51,15 @@ def test_onnx_runtime_is_the_default_on_a_cpu(caplog: pytest.LogCaptureFixture):
         "Matting with ONNX Runtime on cpu.",
         "Matting with PyTorch on cpu.",
     ]
+
+
+def test_the_best_quality_is_a_second_pass_where_the_first_is_not_certain(photo: np.ndarray):
+    fast, best = (open_engine(device="cpu", quality=quality).predictor(256).alpha(photo) for quality in QUALITIES)
+    unknown = predicted_trimap(fast) == 128
+    np.testing.assert_array_equal(best[~unknown], fast[~unknown])
+    assert 0.001 < np.abs(best - fast)[unknown].mean() < 0.2
+    with pytest.raises(InputError, match="quality 'high' does not exist; give fast or best"):
+        open_engine(quality="high")
 
 
 def test_an_exported_file_is_as_good_as_a_name(tmp_path: Path, photo: np.ndarray):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite_uint8
+from sdnet_pl.data.trimap import predicted_trimap
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.removal import Session, new_session, remove
 
@@ -80,7 +81,7 @@ def test_a_blurred_background_does_not_shine_around_the_person(session: Session)
     alpha[60:, 70:130] = 1
 
     class Known:
-        def alpha(self, image: np.ndarray) -> np.ndarray:
+        def alpha(self, image: np.ndarray, trimap: None) -> np.ndarray:
             return alpha
 
     result = remove(photo, background="blur", session=Known())  # type: ignore[call-overload]
@@ -170,5 +171,45 @@ def test_files_of_others_are_not_replaced(tmp_path: Path, photo: np.ndarray, ses
         remove(tmp_path / "me.png", session=session)
     with pytest.raises(InputError, match=r"me\.jpg cannot be a JPEG"):
         remove(tmp_path / "me.png", output="me.jpg", session=session)
-    with pytest.raises(InputError, match="needs a trimap"):
-        new_session("sdnet-fast-trimap", "cpu")
+
+
+@pytest.fixture(scope="module")
+def trimap(expected: np.ndarray) -> np.ndarray:
+    alpha = torch.from_numpy(expected[..., 3].astype(np.float32) / 255)
+    return predicted_trimap(alpha[None, None], band=12)[0, 0].numpy()
+
+
+@pytest.mark.parametrize("kind", ["array", "picture", "file", "colours"])
+def test_a_trimap_says_what_is_known(tmp_path: Path, photo: np.ndarray, trimap: np.ndarray, kind: str):
+    given: object = trimap
+    if kind != "array":
+        given = Image.fromarray(trimap)
+        if kind != "picture":
+            Image.fromarray(trimap if kind == "file" else np.dstack([trimap] * 3)).save(tmp_path / "trimap.png")
+            given = tmp_path / "trimap.png"
+    mask = remove(photo, only_mask=True, trimap=given)  # type: ignore[call-overload]
+    known = trimap != 128
+    np.testing.assert_array_equal(mask[known], trimap[known])
+    assert 0.2 < mask[~known].mean() / 255 < 0.8
+    session = new_session("sdnet-fast-trimap")
+    np.testing.assert_array_equal(remove(photo, only_mask=True, trimap=trimap, session=session), mask)
+    best = new_session(quality="best")
+    np.testing.assert_array_equal(remove(photo, only_mask=True, trimap=trimap, session=best), mask)
+
+
+def test_trimaps_that_do_not_fit_are_refused(tmp_path: Path, photo: np.ndarray, trimap: np.ndarray, session: Session):
+    (tmp_path / "text.png").write_text("text")
+    for given, message in (
+        (trimap[:-1], "the trimap is 280×299 pixels and its photo 280×300; scale the trimap"),
+        (np.where(trimap == 128, 127, trimap).astype(np.uint8), "the trimap holds 127; a trimap's codes are 0"),
+        (trimap.astype(np.float32), r"array, uint8 \[H, W\], not float32 \[300, 280\]"),
+        (7, "not int"),
+        (tmp_path / "text.png", r"text\.png cannot be read"),
+        (tmp_path / "none.png", r"none\.png"),
+    ):
+        with pytest.raises(InputError, match=message):
+            remove(photo, trimap=given)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="sdnet-fast holds a network that takes no trimap"):
+        remove(photo, trimap=trimap, session=session)
+    with pytest.raises(InputError, match="sdnet-fast-trimap holds a network that needs a trimap beside each photo"):
+        remove(photo, session=new_session("sdnet-fast-trimap"))

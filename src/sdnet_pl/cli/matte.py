@@ -2,9 +2,11 @@
 
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from errno import EACCES, ENOTDIR
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +15,8 @@ from sdnet_pl.cli.aliases import add_aliases, resolve_aliases
 from sdnet_pl.cli.options import add_device, add_output, add_overwrite, add_size, add_weights
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.given import photos_and_output
-from sdnet_pl.inference.jobs import STREAM, Job, job_options, leave_out_done, plan, unwritable
-from sdnet_pl.inference.pretrained import locate
+from sdnet_pl.inference.jobs import STREAM, Job, job_options, leave_out_done, number_of, plan, unwritable, with_trimaps
+from sdnet_pl.inference.pretrained import DEFAULT, QUALITIES, SECOND, locate
 
 if TYPE_CHECKING:
     from sdnet_pl.inference.batch import Cutter, Done
@@ -58,6 +60,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
     )
     parser.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default=QUALITIES[0],
+        help="fast: one pass (default); best: a second one at more pixels where the first is not certain",
+    )
+    parser.add_argument(
+        "--trimap",
+        type=Path,
+        metavar="FILE|DIR",
+        help="what is known: a grey picture of the photo's size, 0 background, 128 unknown, 255 person; or a folder of "
+        f"them, named as the photos (then WEIGHTS is {SECOND} unless given)",
+    )
+    parser.add_argument(
         "--jobs", type=int, metavar="N", help="photos at a time (default: one for each core, at most 4)"
     )
     add_overwrite(
@@ -82,15 +97,14 @@ def run(args: argparse.Namespace) -> int:
         InputError: a path, the size, the device or another option is wrong, or the output cannot be written.
     """
     resolve_aliases(args)
-    locate(args.weights)
+    weights = SECOND if args.trimap and args.weights == DEFAULT else args.weights
+    locate(weights)
     photos, output = photos_and_output(args.photos, args.output)
     watch = _watch(photos) if args.watch else None
     jobs = _plan(args, photos, output)
     if jobs and jobs[0].target == STREAM and sys.stdout.isatty():
         raise InputError("A terminal cannot show a picture; redirect it: -o - > cutout.png, or give -o cutout.png.")
 
-    from sdnet_pl.data.image_io import sha256
-    from sdnet_pl.data.provenance import job_hash
     from sdnet_pl.inference.engine import choose_engine
     from sdnet_pl.inference.predictor import check_size
     from sdnet_pl.inference.rendering import Rendering
@@ -100,19 +114,23 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs is not None and args.jobs < 1:
         raise InputError(f"jobs is {args.jobs}, and at least one photo is done at a time; give 1 or more.")
     rendering = Rendering(args.only_mask, args.background)
-    options = job_options(args.weights, args.size, args.backend, rendering)
-    left = leave_out_done(jobs, lambda photo: job_hash(sha256(photo), *options), args.overwrite)
-    load = choose_engine(args.weights, args.device, args.backend, threads=1)
-    if output != STREAM and (output or jobs):
-        _make_folder(output if output and len(jobs) != 1 else jobs[0].target.parent)
+    options = job_options(weights, args.size, args.backend, rendering, args.quality)
+    left = leave_out_done(jobs, options, args.overwrite)
+    load = choose_engine(weights, args.device, args.backend, 1, args.quality)
 
     @cache
     def cutter() -> "Cutter":
-        predictor = load().predictor(args.size)
+        predictor = load().predictor(args.size, trimaps=args.trimap is not None)
         from sdnet_pl.inference.batch import Cutter
 
         return Cutter(predictor, rendering, options)
 
+    if output != STREAM and (output or jobs):
+        folder = output if output and len(jobs) != 1 else jobs[0].target.parent
+        _check_folder(folder)
+        if left:
+            cutter()  # which may refuse
+        _make_folder(folder)
     done: list[Done] = []
     try:
         if left:
@@ -136,7 +154,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _plan(args: argparse.Namespace, photos: list[Path], output: Path | None) -> list[Job]:
     opaque = args.only_mask or args.background is not None
-    return plan(photos, output, args.format, opaque, may_be_empty=args.watch)
+    jobs = plan(photos, output, args.format, opaque, may_be_empty=args.watch)
+    return with_trimaps(jobs, args.trimap, output) if args.trimap else jobs
 
 
 def _cut_out(jobs: list[Job], cutter: "Cutter", done: "list[Done]", threads: int | None) -> None:
@@ -189,8 +208,7 @@ def _summarise(
 
 def _superseded(jobs: list[Job], options: Sequence[object]) -> list[Path]:
     """Cut-outs of these photos from before another photo of the same stem joined."""
-    from sdnet_pl.data.image_io import sha256
-    from sdnet_pl.data.provenance import job_hash, was_made_of
+    from sdnet_pl.data.provenance import was_made_of
 
     targets, found = {job.target for job in jobs}, set()
     for job in jobs:
@@ -198,9 +216,18 @@ def _superseded(jobs: list[Job], options: Sequence[object]) -> list[Path]:
         renamed = job.photo.suffix and job.target.name == f"{job.photo.name}.{job.kind}" and earlier not in targets
         if renamed and earlier.exists():
             with suppress(OSError):  # the photo is lost
-                if was_made_of(earlier, job_hash(sha256(job.photo), *options)):
+                if was_made_of(earlier, number_of(job, options)):
                     found.add(earlier)
     return sorted(found)
+
+
+def _check_folder(folder: Path) -> None:
+    """Whether a folder can be made is said before the network is loaded; it is made after."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise unwritable(folder, NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR)))
+    if not os.access(existing, os.W_OK):
+        raise unwritable(folder, PermissionError(EACCES, os.strerror(EACCES)))
 
 
 def _make_folder(folder: Path) -> None:

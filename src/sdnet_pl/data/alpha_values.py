@@ -127,7 +127,7 @@ def require_mask(path: Path, mask: Image) -> None:
     )
 
 
-def require_trimap(path: Path, trimap: Image) -> None:
+def require_trimap(path: str | Path, trimap: Image) -> None:
     """Refuse a trimap with other codes than 0, 128 and 255.
 
     Raises:

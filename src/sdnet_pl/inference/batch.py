@@ -16,12 +16,13 @@ from tqdm import tqdm
 from sdnet_pl.data.image_io import PackedPicture
 from sdnet_pl.data.parallel import usable_cores
 from sdnet_pl.data.photo import Photo
-from sdnet_pl.data.provenance import job_hash, mark
+from sdnet_pl.data.provenance import mark
 from sdnet_pl.data.written import check_side, encode_picture, write_picture
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.jobs import STREAM, Job, unwritable
+from sdnet_pl.inference.jobs import STREAM, Job, number_of, unwritable
 from sdnet_pl.inference.predictor import MattePredictor, shows_nobody
 from sdnet_pl.inference.rendering import Rendering, to_levels
+from sdnet_pl.inference.trimaps import read_trimap
 
 MOST_THREADS = 4
 """Each takes about 20 bytes for a pixel of its photo."""
@@ -69,10 +70,11 @@ class Cutter:
             stdin = job.photo == STREAM
             photo = Photo.read(PackedPicture(sys.stdin.buffer.read(), _STDIN) if stdin else job.photo)
             check_side(_STDIN if stdin else job.photo, photo.image.shape, job.kind)
+            trimap = None if job.trimap is None else read_trimap(job.trimap, photo.image.shape)
         except InputError as error:
             return Done(job, error=error)
         with _large if photo.image[..., 0].size > LARGE else nullcontext():
-            return Done(job, self.write(job, photo, to_levels(self.predictor.alpha(photo.image))))
+            return Done(job, self.write(job, photo, to_levels(self.predictor.alpha(photo.image, trimap))))
 
     def write(self, job: Job, photo: Photo, alpha: NDArray[np.uint8]) -> bool:
         """Write what is shown of a photo; returns whether it shows nobody.
@@ -81,7 +83,7 @@ class Cutter:
             InputError: it cannot be written.
         """
         pixels, nobody = self.rendering(photo.image, alpha), shows_nobody(alpha)
-        texts = mark(job_hash(photo.sha256, *self.options) if photo.sha256 else None, nobody)
+        texts = mark(number_of(job, self.options, photo.sha256) if photo.sha256 else None, nobody)
         try:
             if job.target == STREAM:
                 encode_picture(sys.stdout.buffer, pixels, photo.metadata, texts, job.kind)

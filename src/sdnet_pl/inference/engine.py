@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor, Network
-from sdnet_pl.inference.pretrained import DEFAULT, FOLDER, check_damage, locate, pretrained_weights
+from sdnet_pl.inference.pretrained import DEFAULT, FOLDER, QUALITIES, SECOND, check_damage, locate, pretrained_weights
 
 BACKENDS = ("onnx", "torch")
 GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/dxg", "/dev/kfd")
@@ -23,29 +23,52 @@ class Engine(NamedTuple):
         size: longer side in pixels of the pictures that it has learned.
         trimap: whether it takes a trimap as fourth channel.
         weights: what it was loaded from.
+        second: the network with a trimap that refines the alphas of one without, where the quality is ``best``.
     """
 
     network: Network
     size: int
     trimap: bool
     weights: str | Path
+    second: Network | None = None
 
-    def predictor(self, size: int | None = None) -> MattePredictor:
-        """What mattes photos at a size, by default the one that the network has learned.
+    def predictor(self, size: int | None = None, trimaps: bool = False) -> MattePredictor:
+        """What mattes photos.
+
+        Args:
+            size: at which the network sees them; by default the one that it has learned.
+            trimaps: whether a trimap comes with each.
 
         Raises:
-            InputError: the network needs a trimap beside each photo, or the size is too small.
+            InputError: the network does not take photos so, or the size is too small.
         """
-        if self.trimap:
+        self.check_trimap(trimaps)
+        return MattePredictor(self.network, size or self.size, second=self.network if self.trimap else self.second)
+
+    def check_trimap(self, given: bool) -> None:
+        """Refuse photos that come with a trimap, or without one, where the network does not take them so.
+
+        Raises:
+            InputError: as said.
+        """
+        if self.trimap and not given:
             raise InputError(
-                f"{self.weights} holds a network that needs a trimap beside each photo; give one trained without "
-                f"trimaps, such as {DEFAULT}."
+                f"{self.weights} holds a network that needs a trimap beside each photo; give trimaps, or weights "
+                f"trained without them, such as {DEFAULT}."
             )
-        return MattePredictor(self.network, size or self.size)
+        if given and not self.trimap and self.second is None:
+            raise InputError(
+                f"{self.weights} holds a network that takes no trimap; leave trimaps out, give the weights {SECOND}, "
+                "or the quality best."
+            )
 
 
 def open_engine(
-    weights: str | Path = DEFAULT, device: str | None = None, backend: str | None = None, threads: int | None = None
+    weights: str | Path = DEFAULT,
+    device: str | None = None,
+    backend: str | None = None,
+    threads: int | None = None,
+    quality: str = "fast",
 ) -> Engine:
     """Load a network for inference, and say at INFO where it runs.
 
@@ -54,17 +77,23 @@ def open_engine(
         device: such as ``cpu``, ``cuda:1`` or ``mps``; by default the GPU where there is one.
         backend: ``onnx`` (ONNX Runtime) or ``torch``; by default ONNX Runtime on a CPU where the weights exist as ONNX.
         threads: of ONNX Runtime for one picture; by default as many as there are cores.
+        quality: ``fast``, or ``best`` for a second pass: see :mod:`sdnet_pl.inference.two_pass`.
 
     Raises:
-        InputError: the file, the device or the backend is wrong, or they do not go together.
+        InputError: the file, the device, the backend or the quality is wrong, or they do not go together.
     """
-    return choose_engine(weights, device, backend, threads)()
+    return choose_engine(weights, device, backend, threads, quality)()
 
 
 def choose_engine(
-    weights: str | Path, device: str | None, backend: str | None, threads: int | None
+    weights: str | Path, device: str | None, backend: str | None, threads: int | None, quality: str = "fast"
 ) -> Callable[[], Engine]:
     """Check the arguments of :func:`open_engine`, and return what then loads the network."""
+    if quality not in QUALITIES:
+        raise InputError(f"quality {quality!r} does not exist; give {' or '.join(QUALITIES)}.")
+    if quality == "best":
+        first, second = (choose_engine(name, device, backend, threads) for name in (weights, SECOND))
+        return lambda: first()._replace(second=second().network)
     if backend not in (None, *BACKENDS):
         raise InputError(f"backend {backend!r} does not exist; give {' or '.join(BACKENDS)}.")
     file = onnx_file(weights)

@@ -1,11 +1,12 @@
 """Which file ``sdnet-pl matte`` writes from which photo, and which of them are done already."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.pretrained import QUALITIES
 
 if TYPE_CHECKING:
     from sdnet_pl.inference.rendering import Rendering
@@ -22,11 +23,13 @@ class Job(NamedTuple):
         photo: the file to read.
         target: the file to write.
         kind: its format: ``png``, ``webp`` or ``jpg``.
+        trimap: what is known of the photo, if anything is.
     """
 
     photo: Path
     target: Path
     kind: str = "png"
+    trimap: Path | None = None
 
 
 def plan(
@@ -75,12 +78,12 @@ def plan(
     return jobs
 
 
-def leave_out_done(jobs: list[Job], number: Callable[[Path], str], overwrite: bool) -> list[Job]:
+def leave_out_done(jobs: list[Job], options: Sequence[object], overwrite: bool) -> list[Job]:
     """The jobs that are left: those whose files do not exist, and with ``overwrite`` all.
 
     Args:
         jobs: as returned by :func:`plan`.
-        number: returns the job hash of a photo, as :func:`sdnet_pl.data.provenance.job_hash` does.
+        options: as of :func:`number_of`.
         overwrite: whether a cut-out of an earlier call may be replaced.
 
     Raises:
@@ -95,7 +98,7 @@ def leave_out_done(jobs: list[Job], number: Callable[[Path], str], overwrite: bo
         if job.target == STREAM or not job.target.exists():
             continue
         try:
-            same = was_made_of(job.target, number(job.photo))
+            same = was_made_of(job.target, number_of(job, options))
         except OSError:  # the photo is lost, which its turn will tell
             continue
         if same:
@@ -112,15 +115,16 @@ def leave_out_done(jobs: list[Job], number: Callable[[Path], str], overwrite: bo
 
 
 def job_options(
-    weights: str | Path, size: int | None, backend: str | None, rendering: "Rendering"
+    weights: str | Path, size: int | None, backend: str | None, rendering: "Rendering", quality: str = QUALITIES[0]
 ) -> tuple[object, ...]:
-    """What decides on a cut-out beside its photo, for :func:`sdnet_pl.data.provenance.job_hash`.
+    """What decides on a cut-out beside its photo, for :func:`number_of`.
 
     Args:
         weights: a name that ships, or a file.
         size: longer side in pixels at which the network sees a photo; none is the one that its weights record.
         backend: ``onnx`` or ``torch``, if one was asked for; of weights without an ONNX form ``torch`` says nothing.
         rendering: what is shown of photos.
+        quality: ``fast`` or ``best``.
 
     Raises:
         InputError: there are no such weights.
@@ -130,7 +134,58 @@ def job_options(
     from sdnet_pl.inference.pretrained import locate
 
     chosen = backend if backend != "torch" or onnx_file(weights) else None
-    return sha256(locate(weights)), size, *([chosen] if chosen else []), *rendering.options()
+    passes = [] if quality == QUALITIES[0] else [quality]
+    return sha256(locate(weights)), size, *([chosen] if chosen else []), *rendering.options(), *passes
+
+
+def number_of(job: Job, options: Sequence[object], photo: str | None = None) -> str:
+    """The hash of a job: of its photo, its trimap, and the options that decide on a cut-out beside them.
+
+    Args:
+        job: the job.
+        options: such as the weights' sha256 and the size.
+        photo: the sha256 of the photo, where it is known.
+
+    Raises:
+        OSError: a file is lost.
+    """
+    from sdnet_pl.data.image_io import sha256
+    from sdnet_pl.data.provenance import job_hash
+
+    return job_hash(photo or sha256(job.photo), *options, *([] if job.trimap is None else [sha256(job.trimap)]))
+
+
+def with_trimaps(jobs: list[Job], given: Path, output: Path | None) -> list[Job]:
+    """The jobs with their trimaps.
+
+    Args:
+        jobs: as returned by :func:`plan`.
+        given: the trimap of a single photo, or a folder of trimaps that are named as the photos.
+        output: where to write, as of :func:`plan`.
+
+    Raises:
+        InputError: a trimap is missing, or one file is to serve several photos.
+    """
+    from sdnet_pl.data.image_io import pictures_by_name
+
+    if not given.exists():
+        raise InputError(f"{given} does not exist; give a trimap, or a folder of them, named as the photos.")
+    if not given.is_dir():
+        if len(jobs) > 1:
+            raise InputError(
+                f"{given} is one trimap, and there are {len(jobs)} photos; give a folder of them, named as the photos."
+            )
+        return [job._replace(trimap=given) for job in jobs]
+    named = pictures_by_name(given)
+
+    def name(job: Job) -> str:
+        inside = output is not None and output in job.target.parents
+        return job.target.relative_to(output).with_suffix("").as_posix() if output and inside else job.photo.stem
+
+    if missing := [name(job) for job in jobs if name(job) not in named]:
+        shown = ", ".join(missing[:SHOWN]) + (", ..." if missing[SHOWN:] else "")
+        raise InputError(f"{given} has no trimap for {len(missing)} photo(s) ({shown}); add them, named as the photos.")
+    return [job._replace(trimap=named[name(job)]) for job in jobs]
 
 
 def choose_format(target: Path | None, kind: str | None, opaque: bool) -> str:

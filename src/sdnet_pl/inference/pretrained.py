@@ -8,6 +8,10 @@ from sdnet_pl.errors import InputError, did_you_mean
 
 FOLDER = Path(str(files("sdnet_pl"))) / "weights"
 DEFAULT = "sdnet-fast"
+SECOND = "sdnet-fast-trimap"
+"""The network of the second of two passes, and of photos with a trimap."""
+QUALITIES = ("fast", "best")
+"""One pass, or two."""
 
 
 def pretrained_weights() -> list[str]:

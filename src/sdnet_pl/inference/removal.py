@@ -14,8 +14,9 @@ from sdnet_pl.inference.engine import open_engine
 from sdnet_pl.inference.jobs import beside, choose_format
 from sdnet_pl.inference.kinds import to_array, to_kind
 from sdnet_pl.inference.predictor import check_size
-from sdnet_pl.inference.pretrained import DEFAULT
+from sdnet_pl.inference.pretrained import DEFAULT, SECOND
 from sdnet_pl.inference.rendering import Background, Rendering, to_levels
+from sdnet_pl.inference.trimaps import Trimap, read_trimap
 
 if TYPE_CHECKING:
     import torch
@@ -29,9 +30,10 @@ class Session:
         device: such as ``cpu``, ``cuda:1`` or ``mps``; by default the GPU where there is one. Logged at INFO.
         backend: ``onnx`` or ``torch``; by default ONNX Runtime on a CPU where the weights exist as ONNX.
         size: longer side in pixels at which the network sees a photo; by default what its weights record.
+        quality: ``fast``, or ``best`` for a second pass where the first is not certain.
 
     Raises:
-        InputError: the weights, the device, the backend or the size is wrong, or the network needs a trimap.
+        InputError: the weights, the device, the backend, the size or the quality is wrong.
     """
 
     def __init__(
@@ -40,24 +42,39 @@ class Session:
         device: str | None = None,
         backend: str | None = None,
         size: int | None = None,
+        quality: str = "fast",
     ) -> None:
         if size is not None:
             check_size(size)
-        self.predictor = open_engine(weights, device, backend).predictor(size)
+        self._engine = open_engine(weights, device, backend, quality=quality)
+        self.predictor = self._engine.predictor(size, self._engine.trimap)
 
-    def alpha(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The opacity of the people: ``[H, W]`` in [0, 1] for RGB uint8 ``[H, W, 3]``."""
-        return self.predictor.alpha(image)
+    def alpha(self, image: NDArray[np.uint8], trimap: NDArray[np.uint8] | None = None) -> NDArray[np.float32]:
+        """The opacity of the people: ``[H, W]`` in [0, 1] for RGB uint8 ``[H, W, 3]``.
+
+        Args:
+            image: the picture.
+            trimap: uint8 ``[H, W]`` of 0, 128 and 255.
+
+        Raises:
+            InputError: the network needs a trimap, or takes none.
+        """
+        self._engine.check_trimap(trimap is not None)
+        return self.predictor.alpha(image, trimap)
 
 
 def new_session(
-    weights: str | Path = DEFAULT, device: str | None = None, backend: str | None = None, size: int | None = None
+    weights: str | Path = DEFAULT,
+    device: str | None = None,
+    backend: str | None = None,
+    size: int | None = None,
+    quality: str = "fast",
 ) -> Session:
     """A network that stays loaded, for :func:`remove`; see :class:`Session`."""
-    return Session(weights, device, backend, size)
+    return Session(weights, device, backend, size, quality)
 
 
-_default: Session | None = None
+_default: dict[str, Session] = {}
 
 
 @overload
@@ -67,6 +84,7 @@ def remove(
     output: str | Path | None = None,
     only_mask: bool = False,
     background: Background | None = None,
+    trimap: Trimap | None = None,
     session: Session | None = None,
 ) -> Path: ...
 @overload
@@ -75,6 +93,7 @@ def remove(
     *,
     only_mask: bool = False,
     background: Background | None = None,
+    trimap: Trimap | None = None,
     session: Session | None = None,
 ) -> bytes: ...
 @overload
@@ -83,6 +102,7 @@ def remove(
     *,
     only_mask: bool = False,
     background: Background | None = None,
+    trimap: Trimap | None = None,
     session: Session | None = None,
 ) -> Image.Image: ...
 @overload
@@ -91,6 +111,7 @@ def remove(
     *,
     only_mask: bool = False,
     background: Background | None = None,
+    trimap: Trimap | None = None,
     session: Session | None = None,
 ) -> NDArray[np.uint8]: ...
 @overload
@@ -99,6 +120,7 @@ def remove(
     *,
     only_mask: bool = False,
     background: Background | None = None,
+    trimap: Trimap | None = None,
     session: Session | None = None,
 ) -> "torch.Tensor": ...
 def remove(
@@ -107,6 +129,7 @@ def remove(
     output: str | Path | None = None,
     only_mask: bool = False,
     background: Background | None = None,
+    trimap: Trimap | None = None,
     session: Session | None = None,
 ) -> Any:
     """Remove the background of a picture of people.
@@ -120,7 +143,9 @@ def remove(
         background: what to show behind the people instead of nothing: a colour (a name, ``#rrggbb``, or three numbers
             in [0, 255]), another picture, which is cropped to fit (a path, a Pillow image or RGB uint8
             ``[H, W, 3]``), or ``"blur"`` for the photo's own, blurred.
-        session: the network, of :func:`new_session`; by default the one that ships, loaded at the first call.
+        trimap: what is known: 0 background, 128 unknown, 255 person, of the picture's size; a path, a Pillow image, or
+            uint8 ``[H, W]``. Only what is unknown is found.
+        session: the network, of :func:`new_session`; by default one that ships, loaded at the first call.
 
     Returns:
         The kind of ``picture``: RGBA with straight alpha and the people's own colours, or RGB with ``background``. Of a
@@ -130,7 +155,6 @@ def remove(
         InputError: the picture cannot be read or is none, the options do not go together, or a file that this package
             did not write would be replaced.
     """
-    global _default
     rendering = Rendering(only_mask, background)
     if output is not None and not isinstance(picture, (str, Path)):
         raise InputError(f"output is for paths, and the picture is {type(picture).__name__}; save what is returned.")
@@ -141,9 +165,11 @@ def remove(
         require_ours(target)
     image, metadata = to_array(picture)
     check_side(picture, image.shape, kind)
+    known = None if trimap is None else read_trimap(trimap, image.shape)
     if session is None:
-        session = _default = _default or Session()
-    result = rendering(image, to_levels(session.alpha(image)))
+        weights = DEFAULT if known is None else SECOND
+        session = _default[weights] = _default.get(weights) or Session(weights)
+    result = rendering(image, to_levels(session.alpha(image, known)))
     if target is None:
         return to_kind(picture, result, metadata)
     write_picture(target, result, metadata, mark(), kind)
