@@ -29,7 +29,7 @@ def of_the_system(tree: ast.AST) -> Iterator[str]:
         ]
         if name in ("read_text", "write_text") and isinstance(node.func, ast.Attribute):
             encoded = len(node.args) > (name == "write_text")
-        elif name in ("open", "fdopen") and owner not in ("Image", "PillowImage", "tarfile", "os", "zipfile"):
+        elif name in ("open", "fdopen") and owner not in ("Image", "PillowImage", "av", "tarfile", "os", "zipfile"):
             encoded = any(isinstance(word, str) and "b" in word and len(word) < 4 for word in words)
         elif name in ("run", "Popen", "check_output") and owner == "subprocess":
             encoded = not {"text", "universal_newlines"} & {keyword.arg for keyword in node.keywords}

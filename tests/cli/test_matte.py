@@ -16,7 +16,9 @@ from sdnet_pl.data.image_io import read_rgba, write_png
 from sdnet_pl.data.photo import Photo
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import batch
-from tests.cli.conftest import call, written
+from tests.matting import call, written
+
+pytest_plugins = ["tests.matting"]  # its fixtures
 
 
 def test_a_photo_becomes_a_cutout_of_its_own_size(tmp_path, photos, weights, loads, capsys):

@@ -16,7 +16,9 @@ from sdnet_pl.cli import main
 from sdnet_pl.data.image_io import read_rgba
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import jobs
-from tests.cli.conftest import call, written
+from tests.matting import call, written
+
+pytest_plugins = ["tests.matting"]  # its fixtures
 
 
 def claim(path: Path, width: int, height: int) -> None:

@@ -13,7 +13,9 @@ from PIL import Image
 from sdnet_pl.data.image_io import read_alpha, read_rgb, read_rgba
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import watching
-from tests.cli.conftest import call, written
+from tests.matting import call, written
+
+pytest_plugins = ["tests.matting"]  # its fixtures
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+"""What the tests of `matte` share: photos, a network that takes no time, and calls of the command."""
+
 import argparse
 import sys
 from types import SimpleNamespace
