@@ -131,6 +131,6 @@ def test_a_damaged_file_that_ships_is_refused(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_smallest_side_is_that_of_the_networks():
-    from sdnet_pl.inference import predictor
+    from sdnet_pl.inference import inputs
 
-    assert predictor.MIN_SIZE == sdnet.MIN_SIZE
+    assert inputs.MIN_SIZE == sdnet.MIN_SIZE

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdnet_pl.cli.aliases import add_aliases, resolve_aliases
-from sdnet_pl.cli.options import add_device, add_output, add_overwrite, add_size, add_weights
+from sdnet_pl.cli.options import add_backend, add_device, add_output, add_overwrite, add_size, add_weights
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.given import photos_and_output
 from sdnet_pl.inference.jobs import STREAM, Job, job_options, leave_out_done, number_of, plan, unwritable, with_trimaps
@@ -54,11 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_weights(parser)
     add_size(parser)
     add_device(parser)
-    parser.add_argument(
-        "--backend",
-        metavar="B",
-        help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
-    )
+    add_backend(parser)
     parser.add_argument(
         "--quality",
         choices=QUALITIES,
@@ -106,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("A terminal cannot show a picture; redirect it: -o - > cutout.png, or give -o cutout.png.")
 
     from sdnet_pl.inference.engine import choose_engine
-    from sdnet_pl.inference.predictor import check_size
+    from sdnet_pl.inference.inputs import check_size
     from sdnet_pl.inference.rendering import Rendering
 
     if args.size is not None:

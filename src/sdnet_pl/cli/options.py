@@ -32,6 +32,15 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, mps, ... (default: the GPU if there is one)")
 
 
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--backend``, by default none: what :func:`sdnet_pl.inference.engine.open_engine` takes then."""
+    parser.add_argument(
+        "--backend",
+        metavar="B",
+        help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
+    )
+
+
 def add_output(parser: argparse.ArgumentParser, metavar: str, text: str, required: bool = False) -> None:
     """Declare ``-o`` and ``--output``, a path."""
     parser.add_argument("-o", "--output", type=Path, required=required, metavar=metavar, help=text)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdnet_pl.cli.options import add_device, add_output, add_overwrite, add_size, add_weights
+from sdnet_pl.cli.options import add_backend, add_device, add_output, add_overwrite, add_size, add_weights
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.pretrained import locate
 from sdnet_pl.inference.video.formats import FORMATS
@@ -47,11 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_weights(parser)
     add_size(parser)
     add_device(parser)
-    parser.add_argument(
-        "--backend",
-        metavar="B",
-        help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
-    )
+    add_backend(parser)
     add_overwrite(parser, "make all again; without it, what an earlier call made of the same videos is kept")
 
 
@@ -70,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from sdnet_pl.inference.video.jobs import plan, split_output
 
-    weights = locate(args.weights)
+    locate(args.weights)
     if args.threads is not None and args.threads < 1:
         raise InputError(f"--threads is {args.threads}; give 1 or more.")
     videos, output = split_output(args.videos, args.output)
@@ -81,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     from sdnet_pl.data.provenance import job_hash
     from sdnet_pl.inference.batch import one_thread_each
     from sdnet_pl.inference.engine import choose_engine
-    from sdnet_pl.inference.predictor import check_size
+    from sdnet_pl.inference.inputs import check_size
+    from sdnet_pl.inference.jobs import job_options
     from sdnet_pl.inference.video.pipeline import Options, cut_out_video, render
     from sdnet_pl.inference.video.provenance import is_of_job
 
@@ -90,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     rendering = render(args.background)
     load = choose_engine(args.weights, args.device, args.backend, threads=1)
     options = Options(rendering, args.threads or usable_cores())
-    about = sha256(weights), args.size, args.backend, *rendering.options()
+    about = job_options(args.weights, args.size, args.backend, rendering)
     numbers = {job: job_hash(sha256(job.video), *about, job.target.suffix) for job in jobs if job.video.is_file()}
     kept = [job for job in numbers if job.target.exists() and not args.overwrite]
     for job in kept:

@@ -17,7 +17,7 @@ from sdnet_pl.data.dataset import to_tensor
 from sdnet_pl.data.sources.base import Image
 from sdnet_pl.data.trimap import EVALUATION_KERNEL, check_kernel, evaluation_trimap, trimap_channel
 from sdnet_pl.errors import InputError, did_you_mean
-from sdnet_pl.inference.predictor import check_size, scale_down
+from sdnet_pl.inference.inputs import check_size, scale_down
 from sdnet_pl.nn import MattingOutput, SDNet
 from sdnet_pl.nn.sdnet import FEATURE_NAMES, MIN_SIZE
 from sdnet_pl.reporting.panels import PanelRow

@@ -9,7 +9,7 @@ from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite_uint8
 from sdnet_pl.data.image_io import list_pictures, read_rgb
 from sdnet_pl.data.trimap import evaluation_trimap
-from sdnet_pl.inference.predictor import scale_down, to_input
+from sdnet_pl.inference.inputs import scale_down, to_input
 
 # Enough for the ranges of activations to settle, and a matter of seconds.
 PICTURES = 16

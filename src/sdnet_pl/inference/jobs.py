@@ -106,9 +106,9 @@ def leave_out_done(jobs: list[Job], options: Sequence[object], overwrite: bool) 
         else:
             others.append(str(job.target))
     if others:
-        shown = ", ".join(others[:SHOWN]) + (", ..." if others[SHOWN:] else "")
         raise InputError(
-            f"{len(others)} cut-out(s) exist already, of photos that have changed or with other options ({shown}); "
+            f"{len(others)} cut-out(s) exist already, of photos that have changed or with other options "
+            f"({_shown(others)}); "
             "give --overwrite to replace them, or another folder with -o."
         )
     return [job for job in jobs if job not in done]
@@ -183,8 +183,9 @@ def with_trimaps(jobs: list[Job], given: Path, output: Path | None) -> list[Job]
         return job.target.relative_to(output).with_suffix("").as_posix() if output and inside else job.photo.stem
 
     if missing := [name(job) for job in jobs if name(job) not in named]:
-        shown = ", ".join(missing[:SHOWN]) + (", ..." if missing[SHOWN:] else "")
-        raise InputError(f"{given} has no trimap for {len(missing)} photo(s) ({shown}); add them, named as the photos.")
+        raise InputError(
+            f"{given} has no trimap for {len(missing)} photo(s) ({_shown(missing)}); add them, named as the photos."
+        )
     return [job._replace(trimap=named[name(job)]) for job in jobs]
 
 
@@ -316,6 +317,11 @@ def unwritable(path: Path, error: OSError) -> InputError:
     return InputError(
         f"{path} cannot be written ({error.strerror or error}); free space there, or give another folder."
     )
+
+
+def _shown(names: Sequence[str]) -> str:
+    """The first of them."""
+    return ", ".join(names[:SHOWN]) + (", ..." if names[SHOWN:] else "")
 
 
 def _missing(photo: Path) -> InputError:

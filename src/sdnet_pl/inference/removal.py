@@ -11,9 +11,9 @@ from sdnet_pl.data.provenance import mark, require_ours
 from sdnet_pl.data.written import check_side, write_picture
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.engine import open_engine
+from sdnet_pl.inference.inputs import check_size
 from sdnet_pl.inference.jobs import beside, choose_format
 from sdnet_pl.inference.kinds import to_array, to_kind
-from sdnet_pl.inference.predictor import check_size
 from sdnet_pl.inference.pretrained import DEFAULT, SECOND
 from sdnet_pl.inference.rendering import Background, Rendering, to_levels
 from sdnet_pl.inference.trimaps import Trimap, read_trimap

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 
 import cv2
@@ -47,6 +48,13 @@ class Rendering:
         self.only_mask, self.color_side = only_mask, color_side
         self.background = None if background is None else _to_background(background)
         self.opaque = only_mask or background is not None
+
+    def fitted(self, height: int, width: int) -> "Rendering":
+        """The same for many photos of one size in pixels: a background picture is scaled once."""
+        fitted = copy(self)
+        if isinstance(self.background, np.ndarray) and self.background.ndim == 3:
+            fitted.background = _fit(self.background, height, width)
+        return fitted
 
     def options(self) -> tuple[str, ...]:
         """What tells one rendering from another, for a job hash; nothing for a cut-out."""
@@ -107,7 +115,13 @@ def _behind(
         return _blurred(image, alpha)
     if background.ndim == 1:
         return background
-    height, width = alpha.shape
+    return _fit(background, *alpha.shape)
+
+
+def _fit(background: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """A picture scaled and cropped to a size in pixels."""
+    if background.shape[:2] == (height, width):
+        return background
     scale = max(height / background.shape[0], width / background.shape[1])
     size = max(width, round(background.shape[1] * scale)), max(height, round(background.shape[0] * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR

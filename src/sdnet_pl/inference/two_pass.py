@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sdnet_pl.inference.inputs import MIN_SIZE, to_input
+
 Photo = NDArray[np.uint8]
 Trimap = NDArray[np.uint8]
 Alpha = NDArray[np.float32]
@@ -26,7 +28,6 @@ SIZE = 640
 TILE, OVERLAP = 768, 64
 """A tile shows the network a whole person of that size; smaller ones cost accuracy (benchmarks/passes.py)."""
 UNKNOWN = 128
-_LEAST = 32
 _VALUES = np.rint(np.arange(256, dtype=np.float32) / np.float32(127.5)) / 2
 """Of the codes of a trimap, as networks take them."""
 
@@ -107,10 +108,9 @@ def _refined(
 
 def _look(photo: Photo, trimap: Trimap, network: Network) -> Alpha:
     height, width = trimap.shape
-    color = photo.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-    channels = np.concatenate([color, known_alpha(trimap)[None]])
-    border = (0, 0), (0, max(0, _LEAST - height)), (0, max(0, _LEAST - width))
-    return network(np.pad(channels, border, "edge")[None])[0, 0, :height, :width].clip(0, 1)
+    channels = np.concatenate([to_input(photo), known_alpha(trimap)[None, None]], axis=1)
+    border = (0, 0), (0, 0), (0, max(0, MIN_SIZE - height)), (0, max(0, MIN_SIZE - width))
+    return network(np.pad(channels, border, "edge"))[0, 0, :height, :width].clip(0, 1)
 
 
 def _tiles(box: tuple[int, int, int, int], shape: tuple[int, ...], side: int) -> Iterator[Tile]:

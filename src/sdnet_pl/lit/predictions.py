@@ -11,13 +11,12 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from sdnet_pl.data.files import as_file
-from sdnet_pl.data.image_io import sha256
 from sdnet_pl.data.photo import Photo
-from sdnet_pl.data.provenance import found_nobody, job_hash, require_ours, was_made_of
+from sdnet_pl.data.provenance import found_nobody, require_ours, was_made_of
 from sdnet_pl.data.written import check_side
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.batch import Cutter
-from sdnet_pl.inference.jobs import Job, choose_format, job_options
+from sdnet_pl.inference.jobs import Job, choose_format, job_options, number_of
 from sdnet_pl.inference.predictor import nobody_found
 from sdnet_pl.inference.rendering import Rendering, to_levels
 from sdnet_pl.lit.module import SDNetModule
@@ -92,8 +91,7 @@ class PredictionWriter(BasePredictionWriter):
             self.unreadable[name] = str(error)
             return
         cutter = Cutter(self.module.predictor, self.rendering, self._options)
-        job = Job(self.photos[name], self._target(name), self.kind)
-        if cutter.write(job, photo, to_levels(prediction["alpha"])):
+        if cutter.write(self._job(name), photo, to_levels(prediction["alpha"])):
             self.nobody.append(str(self.photos[name]))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -114,12 +112,12 @@ class PredictionWriter(BasePredictionWriter):
         # Here, since a run with nothing left to do has no end.
         if self.kept:
             print(f"sdnet-pl: {self.kept} predictions of the same photos existed already", file=sys.stderr)
-        nobody = list(dict.fromkeys(self.nobody))  # a process may get another's photo to keep step
+        nobody = list(dict.fromkeys(self.nobody))  # each process knows of all that is done already
         if nobody:
             print(f"sdnet-pl: {nobody_found(nobody)}", file=sys.stderr)
 
-    def _target(self, name: str) -> Path:
-        return as_file(self.folder / f"{name}.{self.kind}")
+    def _job(self, name: str) -> Job:
+        return Job(self.photos[name], as_file(self.folder / f"{name}.{self.kind}"), self.kind)
 
     @cached_property
     def _options(self) -> tuple[object, ...]:
@@ -133,12 +131,13 @@ class PredictionWriter(BasePredictionWriter):
         return (digest.hexdigest(), self.module.prediction_size, *self.rendering.options())
 
     def _is_done(self, name: str) -> bool:
-        target = self._target(name)
+        job = self._job(name)
+        target = job.target
         require_ours(target)
         if not target.exists():
             return False
         try:
-            same = was_made_of(target, job_hash(sha256(self.photos[name]), *self._options))
+            same = was_made_of(target, number_of(job, self._options))
         except OSError:  # the photo is lost, which its turn will tell
             return False
         if not same:

@@ -124,6 +124,7 @@ def _write_segments(
     video: VideoReader, parts: Parts, writer: Writer, predictor: MattePredictor, options: Options, workers: Workers
 ) -> None:
     """The frames that are not finished yet."""
+    rendering = options.rendering.fitted(video.height, video.width)
 
     def matte(frame: Frame) -> Matted:
         return Matted.of(frame, predictor.alpha(frame.image))
@@ -132,7 +133,7 @@ def _write_segments(
         frame, own, _ = window[1]
         alpha = steadied(window) if options.steady else own
         levels = to_levels(alpha)
-        picture = options.rendering(frame.image, levels)
+        picture = rendering(frame.image, levels)
         return _Painted(frame, picture, not shows_nobody(levels))
 
     # The last frame that is finished is matted again: the one after it needs its alpha.
