@@ -225,7 +225,16 @@ def inherited_licence(trained: Trained) -> str | None:
 
 
 def write_weights(trained: Trained, path: Path, properties: Mapping[str, str]) -> None:
-    """Writes ``path`` as safetensors, whole or not at all: in fp16, but for BatchNorm's variances in fp32.
+    """Writes ``path``, whole or not at all: see ``weights_file``.
+
+    Raises:
+        InputError: A number is not finite, or too large for fp16.
+    """
+    write_bytes(path, weights_file(trained, properties))
+
+
+def weights_file(trained: Trained, properties: Mapping[str, str]) -> bytes:
+    """The weights as a safetensors file: in fp16, but for BatchNorm's variances in fp32.
 
     A variance can be smaller than what fp16 holds. Subnormal numbers, which slow a CPU down, become zero.
 
@@ -251,7 +260,7 @@ def write_weights(trained: Trained, path: Path, properties: Mapping[str, str]) -
         "training_size": str(trained.training_size),
         **properties,
     }
-    write_bytes(path, save(tensors, metadata))
+    return save(tensors, metadata)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

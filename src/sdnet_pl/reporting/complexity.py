@@ -2,12 +2,11 @@
 
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
 
-from sdnet_pl.inference.weights import Trained, write_weights
+from sdnet_pl.inference.weights import Trained, weights_file
 from sdnet_pl.nn import create_model
 from sdnet_pl.reporting.work import CountProducts
 
@@ -29,17 +28,15 @@ def measure(preset: str, trimap: bool = False) -> dict[str, str | float]:
     """
     model = create_model(preset, trimap=trimap).eval()
     state = BytesIO()
-    torch.save(model.state_dict(), state)
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "weights.safetensors"
-        write_weights(Trained(preset, trimap, {}, SIDE, model.state_dict(), file), file, {})
-        sizes = [size / 2**20 for size in (state.tell(), file.stat().st_size)]
+    with torch.serialization.skip_data():  # only the size is wanted
+        torch.save(model.state_dict(), state)
+    weights = weights_file(Trained(preset, trimap, {}, SIDE, model.state_dict(), Path(preset)), {})
     return {
         "network": preset,
         "trimap": "✓" if trimap else "",
         "parameters (M)": sum(p.numel() for p in model.parameters()) / 1e6,
-        "state_dict file (MiB)": sizes[0],
-        "fp16 weights (MiB)": sizes[1],
+        "state_dict file (MiB)": state.tell() / 2**20,
+        "fp16 weights (MiB)": len(weights) / 2**20,
         f"GMAC at {SIDE}×{SIDE}": gmac(model, model.in_channels),
     }
 
