@@ -4,7 +4,10 @@ Held-out people before held-out backgrounds, 640, 1280 and 3840 pixels on the lo
 pixels: at 640 it fills the picture, in larger ones it stands at its own size before an enlarged background. Only drawn
 portraits have hair that is sharp at 3840 pixels. Errors are means over pictures; times are of CPU.
 
-Needs these folders below SDNET_DATA: cutouts/val, people/val, backgrounds/val and backgrounds/val2.
+Photos with masks of the people follow, at their own size, with the overlap of alpha above 0.5 and mask.
+
+Needs these folders below SDNET_DATA: cutouts/val, people/val, backgrounds/val, backgrounds/val2, natural/val and
+photos/val.
 """
 
 import argparse
@@ -20,7 +23,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.timing import positive
-from sdnet_pl.data import BackgroundFolder, CutoutFolder, ProceduralBackgrounds, ProceduralPortraits
+from sdnet_pl.data import BackgroundFolder, CutoutFolder, MaskFolder, ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.benchmarks import _reduced
 from sdnet_pl.data.composition import composite_uint8, cover
 from sdnet_pl.data.sources.base import Foreground, Image
@@ -36,11 +39,14 @@ Method = Callable[[Image], Alpha]
 
 
 def pictures(root: Path, longer: int, count: int) -> Iterator[Picture]:
-    """Photos and their alphas: people spread evenly over both folders, at their own size or as large as fits."""
+    """Photos and their alphas: people spread evenly over both folders, at their own size or as large as fits.
+
+    They are not those on which the settings of two passes were chosen, which began with the first of each folder.
+    """
     for people, places in (("cutouts/val", "backgrounds/val"), ("people/val", "backgrounds/val2")):
         cutouts, backgrounds = CutoutFolder(str(root / people)), BackgroundFolder(str(root / places))
         for i in range(count // 2):
-            person = Foreground(*_reduced(longer, *cutouts.load(i * len(cutouts) // (count // 2))))
+            person = Foreground(*_reduced(longer, *cutouts.load((2 * i + 1) * len(cutouts) // count)))
             height, width = person.alpha.shape
             if longer > 720:
                 height, width = longer * 2 // 3, longer
@@ -125,12 +131,28 @@ def measure(methods: dict[str, Method], samples: Iterator[Picture], count: int, 
     ]
 
 
+def measure_photos(methods: dict[str, Method], folder: Path, count: int) -> list[Row]:
+    """The table of photos with binary masks, spread evenly over a folder: mean intersection over union."""
+    photos = MaskFolder(str(folder))
+    values: dict[str, list[float]] = {name: [] for name in methods}
+    count = min(count, len(photos))
+    for i in tqdm(range(count), desc=str(folder), unit="photo"):
+        photo = photos.load(i * len(photos) // count)
+        person = photo.alpha > 127
+        for name, method in methods.items():
+            found = method(photo.photo) > 0.5
+            values[name].append((found & person).sum() / max(1, (found | person).sum()))
+    title = "/".join(folder.parts[-2:])
+    return [{"photos": f"{count} of {title}", "method": name, "IoU": float(np.mean(v))} for name, v in values.items()]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.passes", description=__doc__)
     parser.add_argument("--root", type=Path, default=os.environ.get("SDNET_DATA", "data"), help="holds the folders")
     parser.add_argument("--sizes", type=int, nargs="*", default=(640, 1280, 3840), help="longer sides in pixels")
     parser.add_argument("--count", type=positive, default=24, help="pictures of the smallest; a quarter of larger ones")
     parser.add_argument("--drawn", type=int, nargs="*", default=(3840,), help="longer sides of drawn portraits")
+    parser.add_argument("--photos", type=int, default=80, help="photos of each folder, at most")
     parser.add_argument("--weights", default="sdnet-fast", help="of the network without a trimap")
     parser.add_argument("--second", default="sdnet-fast-trimap", help="of the network with one")
     parser.add_argument("--first", type=int, nargs="*", default=(256, 384), help="sizes of the first pass")
@@ -148,6 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for longer in args.drawn:
         count = max(2, args.count // 4)
         print("\n" + to_markdown(measure(compared, drawn(longer, count), count, f"{longer} px, drawn")))
+    for folder in ("natural/val", "photos/val") if args.photos else ():
+        print("\n" + to_markdown(measure_photos(compared, args.root / folder, args.photos)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor, Network
 from sdnet_pl.inference.pretrained import DEFAULT, FOLDER, QUALITIES, SECOND, check_damage, locate, pretrained_weights
+from sdnet_pl.inference.two_pass import FIRST
 
 BACKENDS = ("onnx", "torch")
 GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/dxg", "/dev/kfd")
@@ -36,14 +37,16 @@ class Engine(NamedTuple):
         """What mattes photos.
 
         Args:
-            size: at which the network sees them; by default the one that it has learned.
+            size: at which the network sees them; by default the one that it has learned, or two thirds of it where
+                a second pass follows.
             trimaps: whether a trimap comes with each.
 
         Raises:
             InputError: the network does not take photos so, or the size is too small.
         """
         self.check_trimap(trimaps)
-        return MattePredictor(self.network, size or self.size, second=self.network if self.trimap else self.second)
+        own_size = self.size if self.second is None else round(FIRST * self.size)
+        return MattePredictor(self.network, size or own_size, second=self.network if self.trimap else self.second)
 
     def check_trimap(self, given: bool) -> None:
         """Refuse photos that come with a trimap, or without one, where the network does not take them so.
