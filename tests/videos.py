@@ -35,6 +35,7 @@ def make_video(
     sound: str | None = "aac",
     metadata: dict[str, str] | None = None,
     shape: Fraction | None = None,
+    transfer: int | None = None,
 ) -> Path:
     """Write a video; ``times`` are in ticks of 1/30000 s, by default those of 29.97 frames a second."""
     options = {"video_track_timescale": "30000"} if path.suffix in (".mp4", ".mov") else {}
@@ -45,6 +46,8 @@ def make_video(
         stream.codec_context.time_base = TICK
         if shape:
             stream.codec_context.sample_aspect_ratio = shape
+        if transfer:
+            stream.codec_context.color_trc = transfer
         if rotation:
             stream.set_display_rotation(rotation)
         tone: Any = output.add_stream(sound, rate=SAMPLES, layout="mono") if sound else None
@@ -88,6 +91,24 @@ def rgba_of(frame: av.VideoFrame) -> NDArray[np.uint8]:
     """RGBA uint8 ``[H, W, 4]`` of a frame."""
     matrix = 5 if frame.colorspace == 2 else frame.colorspace
     return np.asarray(frame.reformat(format="rgba", src_colorspace=matrix).to_ndarray(), np.uint8)
+
+
+def add_subtitles(source: Path, target: Path, codec: str, texts: Sequence[bytes]) -> Path:
+    """Copy a video, with subtitles that begin every 0.1 s and are shown for 0.3 s."""
+    with av.open(str(source)) as original, av.open(str(target), "w") as output:
+        streams = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in original.streams}
+        subtitles: Any = output.add_stream(codec) if codec == "ass" else output.add_mux_stream(codec)
+        subtitles.metadata["language"] = "eng"
+        packets = [packet for packet in original.demux() if packet.size]
+        for number, text in enumerate(texts):
+            packet = av.Packet(text)
+            packet.stream, packet.time_base = subtitles, Fraction(1, 1000)
+            packet.pts, packet.dts, packet.duration = 100 * number, 100 * number, 300
+            packets.append(packet)
+        for packet in packets:
+            packet.stream = streams.get(packet.stream.index, subtitles) if packet.stream is not subtitles else subtitles
+            output.mux(packet)
+    return target
 
 
 def cut(

@@ -7,6 +7,7 @@ import pytest
 
 from sdnet_pl.cli import video
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.video.parts import Parts
 from sdnet_pl.inference.video.provenance import is_own_video
 from tests.videos import frames_of, make_video
 
@@ -88,6 +89,21 @@ def test_several_videos_and_a_bad_one(tmp_path, clip, capsys):
     assert is_own_video(tmp_path / "out" / "clip_cutout.webm")
 
 
+def test_a_pattern_that_no_shell_expanded(tmp_path, clip):
+    assert call(clip) == 0
+    for _ in range(2):
+        assert call(tmp_path / "c*", "-o", tmp_path / "out", "--format", "mov") == 0
+        assert names(tmp_path / "out") == ["clip_cutout.mov"]
+
+
+def test_a_video_that_another_call_is_writing(tmp_path, clip, capsys):
+    second = make_video(tmp_path / "second.mp4", frames=2, sound=None)
+    with Parts(tmp_path / "clip_cutout.mov", "of another call"):
+        assert call(clip, second, "--format", "mov") == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"{tmp_path / 'clip_cutout.mov'} is being written by")
+    assert names(tmp_path) == ["clip.mp4", "second.mp4", "second_cutout.mov"]
+
+
 def test_what_is_refused_before_the_network_is_loaded(tmp_path, clip, monkeypatch):
     monkeypatch.setattr("sdnet_pl.inference.engine.choose_engine", lambda *_, **__: None)
     second = make_video(tmp_path / "second.mp4", frames=1)
@@ -97,6 +113,8 @@ def test_what_is_refused_before_the_network_is_loaded(tmp_path, clip, monkeypatc
     assert "is one file and holds one video" in refused(clip, second, tmp_path / "out.webm")
     assert "do not go together" in refused(clip, tmp_path / "out.webm", "--format", "mov")
     assert "gone.mp4 does not exist" in refused(tmp_path / "gone.mp4")
+    assert "https://a.b/c.mp4 is a URL" in refused("https://a.b/c.mp4")
+    assert "x*.mp4 matches no video" in refused(tmp_path / "x*.mp4")
     assert "neither a colour" in refused(clip, "--background", "grene")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "clip.mov").write_bytes(clip.read_bytes())

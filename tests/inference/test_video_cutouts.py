@@ -13,7 +13,7 @@ from sdnet_pl.data.image_io import read_rgba, write_png
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.video.provenance import is_of_job, is_own_video
 from sdnet_pl.inference.video.reader import VideoReader
-from tests.videos import RATE, TICK, cut, frames_of, make_video, picture, rgba_of
+from tests.videos import RATE, TICK, add_subtitles, cut, frames_of, make_video, picture, rgba_of
 
 
 def sound_of(path: Path) -> list[bytes]:
@@ -203,3 +203,38 @@ def test_time_is_a_fraction(tmp_path, source):
         assert video.time_base == TICK
         assert video.total == 12
         assert [frame.pts * video.time_base for frame in video.frames()][11] == Fraction(11 * 1001, 30000)
+
+
+def subtitles_of(path):
+    with av.open(str(path)) as video:
+        (stream,) = video.streams.subtitles
+        packets: list[Any] = [
+            packet for packet in video.demux(stream) if packet.size > 2
+        ]  # of two bytes are gaps in MP4
+        return stream.metadata["language"], [(float(p.pts * p.time_base), bytes(p)) for p in packets]
+
+
+def test_subtitles_are_copied_where_the_container_takes_them(tmp_path, source):
+    lines = add_subtitles(
+        source, tmp_path / "in.mkv", "ass", [b"0,0,Default,,0,0,0,,Hello", b"1,0,Default,,0,0,0,,you"]
+    )
+    assert cut(lines, tmp_path / "out.mkv") == ()
+    assert subtitles_of(tmp_path / "out.mkv") == subtitles_of(lines)
+    assert cut(lines, tmp_path / "out.mov") == ("subtitles left out: .mov does not take ass",)
+    texts = add_subtitles(source, tmp_path / "in.mov", "mov_text", [b"\0\5Hello", b"\0\3you"])
+    assert cut(texts, tmp_path / "out.mp4", background="white") == ()
+    assert subtitles_of(tmp_path / "out.mp4") == subtitles_of(texts)
+    assert len(subtitles_of(texts)[1]) == 2
+
+
+def test_a_rate_that_no_frames_can_have_is_not_taken(tmp_path, source):
+    late = add_subtitles(source, tmp_path / "in.mkv", "ass", [])
+    with av.open(str(late)) as video:
+        assert video.streams.video[0].average_rate == 30000  # of milliseconds
+    cut(late, tmp_path / "out.webm")
+    assert len(frames_of(tmp_path / "out.webm")) == 12
+
+
+def test_hdr_is_said(tmp_path):
+    source = make_video(tmp_path / "in.mp4", frames=2, sound=None, transfer=16)
+    assert cut(source, tmp_path / "out.mov") == ("colours stay HDR (PQ), with 8 bits and not tone-mapped",)

@@ -10,11 +10,12 @@ import av
 import numpy as np
 import pytest
 
-from sdnet_pl.data.image_io import read_rgba
+from sdnet_pl.data.image_io import read_rgba, write_png
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.video import pipeline, writer
 from sdnet_pl.inference.video.flicker import Matted, steadied, windows
 from sdnet_pl.inference.video.jobs import Job
+from sdnet_pl.inference.video.parts import Parts
 from sdnet_pl.inference.video.pipeline import Options, cut_out_video, render
 from sdnet_pl.inference.video.provenance import is_of_job
 from sdnet_pl.inference.video.reader import Frame
@@ -86,6 +87,19 @@ def test_parts_of_other_options_are_not_taken(tmp_path, monkeypatch):
     assert is_of_job(tmp_path / "out.mov", "cd34")
 
 
+def test_two_calls_do_not_write_one_video(tmp_path, source):
+    target = tmp_path / "out.mov"
+    with Parts(target, f"ab12 {av.__version__}") as other:
+        before = sorted(other.folder.iterdir())
+        for job in ("ab12", "cd34"):
+            done = cut_out_video(Job(source, target), job, Red(), Options())  # type: ignore[arg-type]
+            said = f"{target} is being written by another call; wait until it is done, or give another name."
+            assert str(done.error) == said
+        assert sorted(other.folder.iterdir()) == before
+    cut(source, target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "out.mov"]
+
+
 def test_a_full_disk_names_the_file_and_leaves_no_half(tmp_path, source, monkeypatch):
     real = av.open
 
@@ -137,6 +151,7 @@ def test_what_is_no_video_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "text.mp4").write_text("hello\n" * 100)
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "folder.mp4").mkdir()
+    write_png(tmp_path / "photo.png", np.zeros((8, 8, 3), np.uint8))
     make_video(tmp_path / "sound.mp4", frames=3)
     with av.open(str(tmp_path / "sound.mp4")) as both, av.open(str(tmp_path / "alone.m4a"), "w", format="mp4") as alone:
         stream = alone.add_stream_from_template(both.streams.audio[0])
@@ -150,6 +165,7 @@ def test_what_is_no_video_is_refused_in_a_sentence(tmp_path):
         ("folder.mp4", "is a folder; give the videos in it"),
         ("gone.mp4", "cannot be read (No such file or directory)"),
         ("alone.m4a", "holds sound alone"),
+        ("photo.png", "is a picture; cut it out with sdnet-pl matte"),
     ):
         with pytest.raises(InputError) as raised:
             cut(tmp_path / name, tmp_path / "out.webm")

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     did not write.
 
     Returns:
-        The exit status: 0 if every video is done, 1 if some could not be read.
+        The exit status: 0 if every video is done, 1 if some could not be read or another call is writing them.
 
     Raises:
         InputError: a path or an option is wrong, or the output cannot be written.
@@ -89,19 +89,26 @@ def run(args: argparse.Namespace) -> int:
     options = Options(rendering, args.threads or usable_cores())
     about = job_options(args.weights, args.size, args.backend, rendering)
     numbers = {job: job_hash(sha256(job.video), *about, job.target.suffix) for job in jobs if job.video.is_file()}
-    kept = [job for job in numbers if job.target.exists() and not args.overwrite]
-    for job in kept:
+
+    def exists(job: "Job") -> bool:
+        if args.overwrite or job not in numbers or not job.target.exists():
+            return False
         if not is_of_job(job.target, numbers[job]):
             raise InputError(
                 f"{job.target} exists already, of a video that has changed or with other options; give --overwrite to "
                 "replace it, or another name."
             )
+        return True
 
+    for job in jobs:
+        exists(job)  # which may refuse
     done: list[Done] = []
+    kept: list[Job] = []
     predictor = None
     try:
         for job in jobs:
-            if job in kept:
+            if exists(job):  # now: another call may be at work on the same videos
+                kept.append(job)
                 continue
             predictor = predictor or load().predictor(args.size)
             with one_thread_each():

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from sdnet_pl.errors import InputError
@@ -105,6 +106,20 @@ def to_disk(path: Path) -> None:
     """Wait until the content of a file is on its disk."""
     with open(path, "rb+") as stream:
         os.fsync(stream.fileno())
+
+
+def take_lock(file: BinaryIO, wait: bool = False) -> None:
+    """Lock an open file, until it is closed here and in the processes that inherit it.
+
+    Raises:
+        BlockingIOError: another process holds the lock, and is not to be waited for.
+        InputError: on Windows, which has no such locks.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        raise InputError("Commands that start fits lock their folders, which Windows cannot; use WSL.") from None
+    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def as_text(name: str) -> str:

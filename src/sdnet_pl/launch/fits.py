@@ -5,24 +5,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
-from sdnet_pl.errors import InputError
+from sdnet_pl.data.files import take_lock
 from sdnet_pl.inference.weights import newest_checkpoint
-
-
-def take_lock(file: BinaryIO, wait: bool = False) -> None:
-    """Locks an open file, until it is closed here and in the processes that inherit it.
-
-    Raises:
-        BlockingIOError: Another process holds the lock, and is not to be waited for.
-        InputError: On Windows, which has no such locks.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        raise InputError("Commands that start fits lock their folders, which Windows cannot; use WSL.") from None
-    fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") -> None:

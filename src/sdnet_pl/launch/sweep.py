@@ -21,9 +21,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from sdnet_pl.data.files import read_text
+from sdnet_pl.data.files import read_text, take_lock
 from sdnet_pl.errors import InputError
-from sdnet_pl.launch.fits import finish, take_lock
+from sdnet_pl.launch.fits import finish
 
 BAD_INPUT = 2  # exit status of sdnet-pl
 FAILED = "failed"

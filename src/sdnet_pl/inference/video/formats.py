@@ -17,12 +17,12 @@ FORMATS = (*(suffix[1:] for suffix in _SUFFIXES), PICTURES)
 _VP9 = {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
 # Without B-frames the times of packets are those of frames, and segments are joined as they are.
 _H264 = {"crf": "18", "preset": "veryfast", "bf": "0"}
-_SOUND = {
-    ".webm": ("opus", "vorbis"),
-    ".mov": ("aac", "alac", "mp3", "ac3", "eac3", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be"),
-    ".mp4": ("aac", "alac", "mp3", "ac3", "eac3", "opus", "flac"),
+_COPIED = {
+    ".webm": ("opus", "vorbis", "webvtt"),
+    ".mov": ("aac", "alac", "mp3", "ac3", "eac3", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "mov_text"),
+    ".mp4": ("aac", "alac", "mp3", "ac3", "eac3", "opus", "flac", "mov_text"),
 }
-"""Codecs of sound that a container and its players take; Matroska takes nearly all."""
+"""Codecs of sound and subtitles that a container and its players take; Matroska takes nearly all."""
 _FOURCC = {"prores": "ap4h"}
 
 
@@ -90,9 +90,9 @@ def choose_encoder(suffix: str, alpha: bool, width: int, height: int) -> Encoder
     return Encoder("libvpx-vp9", "yuv420p", _VP9)
 
 
-def takes_sound(suffix: str, codec: str) -> bool:
-    """Whether sound of a codec is copied into a container."""
-    return codec in _SOUND.get(suffix, (codec,))
+def takes_codec(suffix: str, codec: str) -> bool:
+    """Whether sound or subtitles of a codec are copied into a container."""
+    return codec in _COPIED.get(suffix, (codec,))
 
 
 def sound_encoder(suffix: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.given import expanded, refuse_urls
 from sdnet_pl.inference.video.formats import OPAQUE, PICTURES, TRANSPARENT, check_format, is_video_name
 
 
@@ -18,8 +19,14 @@ class Job(NamedTuple):
 def split_output(paths: Sequence[Path], output: Path | None) -> tuple[list[Path], Path | None]:
     """The videos and the output of a command line, where the last of several paths may be the output.
 
-    It is where it does not exist, is a folder, or was written by this package, and no output is given otherwise.
+    It is where it does not exist, is a folder, or was written by this package, and no output is given otherwise. A
+    pattern stands for the videos that it matches and that this package did not write.
+
+    Raises:
+        InputError: a path is a URL, or a pattern matches no video.
     """
+    refuse_urls((*paths, *([output] if output else [])))
+    paths = [path for word in paths for path in expanded(word, "video", _is_foreign_file)]
     if output is None and len(paths) > 1:
         from sdnet_pl.inference.video.provenance import is_own_video
 
@@ -27,6 +34,12 @@ def split_output(paths: Sequence[Path], output: Path | None) -> tuple[list[Path]
         if not last.exists() or last.is_dir() or is_own_video(last):
             return list(paths[:-1]), last
     return list(paths), output
+
+
+def _is_foreign_file(path: Path) -> bool:
+    from sdnet_pl.inference.video.provenance import is_own_video
+
+    return path.is_file() and not is_own_video(path)
 
 
 def plan(videos: Sequence[Path], output: Path | None, suffix: str | None, alpha: bool) -> list[Job]:

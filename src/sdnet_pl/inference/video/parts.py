@@ -5,16 +5,17 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 
-from sdnet_pl.data.files import read_text, write_bytes, write_text
+from sdnet_pl.data.files import read_text, take_lock, write_bytes, write_text
 from sdnet_pl.data.provenance import foreign
+from sdnet_pl.errors import InputError
 
 SEGMENT = 240
 """Frames of a segment: what is lost at most when a run is killed."""
-_JOB = "job.txt"
+_JOB, _LOCK = "job.txt", "lock"
 _LIST = "npy"
 
 
@@ -33,9 +34,9 @@ class Finished(NamedTuple):
 
 
 class Parts:
-    """A hidden folder beside a target, with segments and for each a list of its frames.
+    """A hidden folder beside a target, with segments and for each a list of its frames; used in a ``with`` block.
 
-    A segment counts when its list is written, which is done last.
+    A segment counts when its list is written, which is done last. In the block no other process writes to the folder.
 
     Args:
         target: the file or folder that is made of them at the end.
@@ -47,24 +48,30 @@ class Parts:
         segments: the number of the last frame of each segment, counted from 1.
 
     Raises:
-        InputError: a folder of that name holds something else.
+        InputError: a folder of that name holds something else, or another process writes to it.
         OSError: the folder cannot be made.
     """
 
     def __init__(self, target: Path, job: str) -> None:
         self.folder = target.with_name(f".{target.name}.parts")
-        note = self.folder / _JOB
-        if note.exists():
-            if read_text(note) != job:
-                shutil.rmtree(self.folder)
-        elif self.folder.exists() and any(self.folder.iterdir()):
+        names = {file.name for file in self.folder.iterdir()} if self.folder.exists() else set()
+        if names - {_LOCK} and _JOB not in names:
             raise foreign(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(note, job)
-        self.finished: list[Finished] = []
-        self.segments: list[int] = []
-        for file in sorted(self.folder.glob(f"*.{_LIST}")):
-            self._count([Finished(pts, duration, bool(seen)) for pts, duration, seen in np.load(file).tolist()])
+        # Windows has no such locks, but removes no file that another process has open.
+        self._lock = None if os.name == "nt" else self._locked(target)
+        try:
+            self._take_over(job)
+        except BaseException:
+            self._unlock()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.segments:  # there is nothing to continue from
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._unlock()
 
     @property
     def done(self) -> int:
@@ -89,10 +96,42 @@ class Parts:
         os.replace(self.folder / part, target)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def remove_if_empty(self) -> None:
-        """Remove the folder if no segment is finished: there is nothing to continue from."""
-        if not self.segments:
-            shutil.rmtree(self.folder, ignore_errors=True)
+    def _take_over(self, job: str) -> None:
+        """What an earlier call finished of the same job; of another one it is removed."""
+        note = self.folder / _JOB
+        if note.exists() and read_text(note) != job:
+            note.unlink()
+            for file in self.folder.iterdir():
+                if file.is_dir():
+                    shutil.rmtree(file)
+                elif file.name != _LOCK:
+                    file.unlink()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(note, job)
+        self.finished: list[Finished] = []
+        self.segments: list[int] = []
+        for file in sorted(self.folder.glob(f"*.{_LIST}")):
+            self._count([Finished(pts, duration, bool(seen)) for pts, duration, seen in np.load(file).tolist()])
+
+    def _locked(self, target: Path) -> BinaryIO:
+        file = self.folder / _LOCK
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = file.open("ab")
+            try:
+                take_lock(lock)
+            except BlockingIOError:
+                lock.close()
+                raise InputError(
+                    f"{target} is being written by another call; wait until it is done, or give another name."
+                ) from None
+            if file.exists() and os.path.samestat(os.fstat(lock.fileno()), file.stat()):
+                return lock
+            lock.close()  # whoever held it is done, and has removed it
+
+    def _unlock(self) -> None:
+        if self._lock:
+            self._lock.close()
 
     def _count(self, frames: Sequence[Finished]) -> None:
         self.finished += frames

@@ -17,7 +17,7 @@ from sdnet_pl.inference.video.formats import choose_encoder, is_video_name
 from sdnet_pl.inference.video.jobs import Job
 from sdnet_pl.inference.video.overlap import Workers
 from sdnet_pl.inference.video.parts import SEGMENT, Finished, Parts
-from sdnet_pl.inference.video.reader import Frame, VideoReader
+from sdnet_pl.inference.video.reader import HDR, Frame, VideoReader
 from sdnet_pl.inference.video.writer import PictureWriter, VideoWriter, Writer
 
 GREEN = "green"
@@ -74,7 +74,7 @@ def cut_out_video(job: Job, number: str, predictor: MattePredictor, options: Opt
         options: the rest.
 
     Returns:
-        What became of it; with the error of a video that cannot be read.
+        What became of it; with the error of a video that cannot be read, or that another process is writing.
 
     Raises:
         InputError: the cut-out cannot be written.
@@ -85,7 +85,11 @@ def cut_out_video(job: Job, number: str, predictor: MattePredictor, options: Opt
         return Done(job, error=error)
     with video:
         try:
-            return Done(job, tuple(_write(video, job, number, predictor, options)))
+            # Segments of two versions of an encoder do not fit together.
+            with Parts(job.target, f"{number} {av.__version__}") as parts:
+                return Done(job, tuple(_write(video, parts, job, number, predictor, options)))
+        except InputError as error:
+            return Done(job, error=error)
         except OSError as error:
             raise unwritable(job.target, error) from error
         except av.FFmpegError as error:
@@ -95,9 +99,9 @@ def cut_out_video(job: Job, number: str, predictor: MattePredictor, options: Opt
             ) from error
 
 
-def _write(video: VideoReader, job: Job, number: str, predictor: MattePredictor, options: Options) -> list[str]:
-    # Segments of two versions of an encoder do not fit together.
-    parts = Parts(job.target, f"{number} {av.__version__}")
+def _write(
+    video: VideoReader, parts: Parts, job: Job, number: str, predictor: MattePredictor, options: Options
+) -> list[str]:
     encoding = max(1, options.threads // 3)
     writer: Writer
     if is_video_name(job.target.suffix):
@@ -110,9 +114,10 @@ def _write(video: VideoReader, job: Job, number: str, predictor: MattePredictor,
             _write_segments(video, parts, writer, predictor, options, workers)
     finally:
         writer.abandon()
-        parts.remove_if_empty()
     notes = [] if any(frame.seen for frame in parts.finished) else ["nobody found"]
     notes += writer.finish(job.target, number)
+    if video.color.transfer in HDR:
+        notes.append(f"colours stay HDR ({HDR[video.color.transfer]}), with 8 bits and not tone-mapped")
     if video.skipped:
         notes.append(f"{video.skipped} broken packet(s) or frame(s) skipped or repaired")
     if video.missing:

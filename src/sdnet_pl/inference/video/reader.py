@@ -18,6 +18,8 @@ from sdnet_pl.errors import InputError
 from sdnet_pl.inference.video.formats import url_of
 
 BT709, BT601 = 1, 5
+HDR = {16: "PQ", 18: "HLG"}
+"""Of FFmpeg's numbers for transfers those of HDR."""
 _MATRICES = (BT709, 4, BT601, 6, 7, 9)
 """Of FFmpeg's numbers for the matrix between RGB and YUV those that swscale knows."""
 _UNKNOWN = 2
@@ -25,6 +27,8 @@ _HD = 1280, 576
 """Videos that do not name their matrix have that of HD where they are wider or higher, as players take it."""
 _MOST_PIXELS = 2**26
 """Of a frame: twice those of 8K."""
+_OF_PICTURES = ("image2", "_pipe")
+"""Ends of FFmpeg's names for formats of single pictures."""
 _OBLONG = 4
 """Pixels of a more extreme shape are a wrong header."""
 _CUT_SHORT = 0.5
@@ -84,6 +88,8 @@ class VideoReader:
         self.path = path
         self.container = open_video(path)
         try:
+            if self.container.format.name.endswith(_OF_PICTURES):
+                raise InputError(f"{path} is a picture; cut it out with sdnet-pl matte.")
             pictures = [s for s in self.container.streams.video if not s.disposition & Disposition.attached_pic]
             if not pictures:
                 held = "sound alone" if self.container.streams.audio else "no pictures, or was cut off while written"
@@ -105,7 +111,9 @@ class VideoReader:
             raise
         first, stream = self._first, self._stream
         self.time_base = Fraction(stream.time_base or Fraction(1, 90000))
-        self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
+        # Some files state the time base for the rate: more frames than there are times for them.
+        stated_rates = [Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
+        self.rate = next((rate for rate in stated_rates if rate * self.time_base <= 1), Fraction(25))
         self._turns = round(first.rotation / 90) % 4
         width, height = _square(first.width, first.height, Fraction(stream.sample_aspect_ratio or 1))
         self.width, self.height = (height, width) if self._turns % 2 else (width, height)

@@ -22,7 +22,7 @@ from sdnet_pl.inference.video.formats import Encoder, fourcc, url_of
 from sdnet_pl.inference.video.parts import Parts
 from sdnet_pl.inference.video.provenance import FRAMES, comment_of, kept_metadata
 from sdnet_pl.inference.video.reader import Frame, VideoReader, open_video
-from sdnet_pl.inference.video.sound import Sound
+from sdnet_pl.inference.video.tracks import Tracks
 
 _LIMITED = 1
 """The range of YUV values that every player expects, 16 to 235."""
@@ -46,7 +46,7 @@ class Writer(Protocol):
 
 
 class VideoWriter:
-    """Segments of a video, which are joined with the sound of the original.
+    """Segments of a video, which are joined with the sound and subtitles of the original.
 
     Args:
         video: the original.
@@ -85,7 +85,7 @@ class VideoWriter:
         self._file.replace(self._parts.segment(last, _SEGMENT))
 
     def finish(self, target: Path, job: str) -> list[str]:
-        """Join the segments with the sound, without encoding again."""
+        """Join the segments with the sound and subtitles, without encoding again."""
         whole = self._parts.folder / f"whole{target.suffix}"
         options = {}
         if target.suffix.lower() in (".mov", ".mp4"):
@@ -100,12 +100,12 @@ class VideoWriter:
                 stream.metadata["alpha_mode"] = "1"
             output.metadata.update(kept_metadata(original.metadata) | {"comment": comment_of(original.metadata, job)})
             output.set_chapters(original.chapters())
-            sound = Sound(original, output, target.suffix.lower(), self._video.start)
-            for packet in merge(self._pictures(stream), sound.packets(), key=_seconds):
+            tracks = Tracks(original, output, target.suffix.lower(), self._video.start)
+            for packet in merge(self._pictures(stream), tracks.packets(), key=_seconds):
                 output.mux(packet)
         to_disk(whole)
         self._parts.replace(whole.name, target)
-        return sound.notes
+        return tracks.notes
 
     def abandon(self) -> None:
         """Remove the segment that is not finished."""
