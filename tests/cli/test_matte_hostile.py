@@ -148,3 +148,10 @@ def test_urls_are_refused_in_one_sentence(photos, capsys):
     for words in (["https://example.org/a.jpg"], ["file:///a.jpg", "b.png"], [str(photos / "a.jpg"), "-o", "s3://x/"]):
         assert main(["matte", *words]) == 2
         assert "is a URL, and only files are read and written" in capsys.readouterr().err
+
+
+def test_a_video_is_named_with_the_command_for_it(tmp_path, weights, loads, capsys):
+    (tmp_path / "clip.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(99))
+    assert call(tmp_path / "clip.mp4", "-o", tmp_path / "a.png", "--weights", weights) == 1
+    said = f"{tmp_path / 'clip.mp4'} is a video; cut the people out of it with sdnet-pl video."
+    assert said in capsys.readouterr().err

@@ -110,6 +110,9 @@ def test_the_format_fits_the_name_and_what_is_written(tmp_path, photos, weights,
         (("-o", "res.foo"), "res.foo looks like a file of a format that is not written"),
         (("-o", "x.png", "--only-mask", "--background", "red"), "do not go together"),
         (("-o", "x.png", "--background", "reddish"), "neither a colour"),
+        (("-o", "x.png", "--background", ""), "background '' is neither a colour"),
+        (("-o", "x.png", "--background", "."), "background '.' is neither a colour"),
+        (("-o", "x.png", "--background", "#ff000080"), "background '#ff000080' is translucent"),
         (("-o", "x.png", "--jobs", "0"), "jobs is 0"),
     ):
         with pytest.raises(InputError, match=message):

@@ -130,6 +130,7 @@ def test_sessions_are_pickled_and_shared(photo: np.ndarray, session: Session, ex
         (np.zeros((40, 40, 3), np.uint8), {"output": "a.png"}, "output is for paths"),
         (np.zeros((40, 40, 3), np.uint8), {"only_mask": True, "background": "red"}, "do not go together"),
         (np.zeros((40, 40, 3), np.uint8), {"background": "reddish"}, "neither a colour"),
+        ("gone/photo.jpg", {}, "gone/photo.jpg does not exist"),
         (np.zeros((40, 40, 3), np.uint8), {"background": (1, 2, 300)}, r"three numbers in \[0, 255\]"),
     ],
 )

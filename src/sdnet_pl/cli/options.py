@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from sdnet_pl.inference.pretrained import DEFAULT
+from sdnet_pl.inference.pretrained import BACKENDS, DEFAULT
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     """Declare ``--backend``, by default none: what :func:`sdnet_pl.inference.engine.open_engine` takes then."""
     parser.add_argument(
         "--backend",
-        metavar="B",
+        choices=BACKENDS,
         help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
     )
 

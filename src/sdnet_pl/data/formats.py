@@ -23,6 +23,7 @@ _PLUGINS = (
     ("pillow_heif", "HEIC", "pillow-heif", (".heic", ".heics", ".heif", ".heifs", ".hif")),
     ("pillow_jxl", "JPEG XL", "pillow-jxl-plugin", (".jxl",)),
 )
+_VIDEOS = (".3gp", ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv")
 _HEIC = tuple(
     (4, b"ftyp" + brand) for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 )
@@ -83,6 +84,8 @@ def reason_by_content(file: IO[bytes], name: str, opened: str | None = None) -> 
         return f"is a camera raw file, whose only finished pictures are small previews; {RAW_REMEDY}."
     if opened:
         return None
+    if PurePath(name).suffix.lower() in _VIDEOS:
+        return "is a video; cut the people out of it with sdnet-pl video."
     file.seek(0)
     head = file.read(32)
     for module, kind, package, _ in _PLUGINS:

@@ -49,7 +49,7 @@ def _has_sibling(photo: Path, siblings: dict[Path, dict[str, list[str]]]) -> boo
     folder = photo.parent
     if folder not in siblings:
         siblings[folder] = defaultdict(list)
-        with suppress(PermissionError):  # a folder may be closed and its files open
+        with suppress(OSError):  # a folder may be closed and its files open, or missing, which reading tells
             for name in os.listdir(folder):
                 if not name.startswith(".") and reason_by_name(PurePath(name)) is None:
                     siblings[folder][_key(PurePath(name).stem)].append(name)

@@ -8,10 +8,18 @@ from typing import NamedTuple
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor, Network
-from sdnet_pl.inference.pretrained import DEFAULT, FOLDER, QUALITIES, SECOND, check_damage, locate, pretrained_weights
+from sdnet_pl.inference.pretrained import (
+    BACKENDS,
+    DEFAULT,
+    FOLDER,
+    QUALITIES,
+    SECOND,
+    check_damage,
+    locate,
+    pretrained_weights,
+)
 from sdnet_pl.inference.two_pass import FIRST
 
-BACKENDS = ("onnx", "torch")
 GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/dxg", "/dev/kfd")
 """One of these exists on Linux where PyTorch can find a GPU: NVIDIA's driver, Jetson, WSL2, and ROCm."""
 

@@ -10,6 +10,8 @@ FOLDER = Path(str(files("sdnet_pl"))) / "weights"
 DEFAULT = "sdnet-fast"
 SECOND = "sdnet-fast-trimap"
 """The network of the second of two passes, and of photos with a trimap."""
+BACKENDS = ("onnx", "torch")
+"""ONNX Runtime, or PyTorch."""
 QUALITIES = ("fast", "best")
 """One pass, or two."""
 

@@ -154,6 +154,7 @@ def remove(
     Raises:
         InputError: the picture cannot be read or is none, the options do not go together, or a file that this package
             did not write would be replaced.
+        OSError: the output cannot be written.
     """
     rendering = Rendering(only_mask, background)
     if output is not None and not isinstance(picture, (str, Path)):

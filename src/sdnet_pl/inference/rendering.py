@@ -92,14 +92,20 @@ def _to_background(background: Background) -> str | NDArray[np.uint8]:
     """``BLUR``, a colour uint8 ``[3]``, or a picture uint8 ``[H, W, 3]``."""
     if isinstance(background, str) and background == BLUR:
         return BLUR
-    if isinstance(background, str) and not Path(background).exists():
+    if isinstance(background, str) and (Path(background).is_dir() or not Path(background).exists()):
         try:
-            return np.array(ImageColor.getcolor(background, "RGB"), np.uint8)
+            color = ImageColor.getrgb(background)
         except ValueError as error:
             raise InputError(
                 f"background {background!r} is neither a colour (a name or #rrggbb), nor a picture that exists, nor "
                 f"{BLUR}."
             ) from error
+        if color[3:] not in ((), (255,)):
+            raise InputError(
+                f"background {background!r} is translucent, and a background is opaque; leave it out for a "
+                "transparent one."
+            )
+        return np.array(color[:3], np.uint8)
     if isinstance(background, (tuple, list)):
         if len(background) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in background):
             raise InputError(f"background {background} must be three numbers in [0, 255].")
