@@ -409,6 +409,12 @@ def test_photos_with_trimaps(tmp_path, photos, trimaps, weights, loads, capsys):
         call(photos, "-o", out, "--weights", weights, "--trimap", trimaps)
 
 
+def test_weights_that_were_named_are_not_replaced_for_a_trimap(tmp_path, photos, trimaps):
+    for words in (["--weights", "sdnet-fast"], ["-m", "sdnet-fast"]):
+        with pytest.raises(InputError, match="sdnet-fast holds a network that takes no trimap"):
+            call(photos / "a.jpg", "-o", tmp_path / "a.png", "--trimap", trimaps / "a.png", *words)
+
+
 def test_trimaps_that_are_missing_or_do_not_fit(tmp_path, photos, trimaps, weights, loads, capsys):
     out = tmp_path / "out"
     assert "none does not exist" in refused(loads, out, photos, "--weights", weights, "--trimap", tmp_path / "none")

@@ -4,7 +4,6 @@ import argparse
 from typing import Any
 
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.pretrained import DEFAULT
 
 TYPES: dict[str, dict[str, Any]] = {
     "rgba": {},
@@ -35,7 +34,7 @@ def resolve_aliases(args: argparse.Namespace) -> None:
     Raises:
         InputError: they contradict each other or an option, or a colour is not opaque.
     """
-    args.weights = _one({"--weights": args.weights, "--model": args.model}) or DEFAULT
+    args.weights = _one({"--weights": args.weights, "--model": args.model})
     kind = TYPES.get(args.type, {})
     if args.type == "rgba" and (args.only_mask or args.background or args.bgcolor):
         raise InputError("--type rgba is a cut-out, and the mask or a background is asked for too; give one of them.")

@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: a path, the size, the device or another option is wrong, or the output cannot be written.
     """
     resolve_aliases(args)
-    weights = SECOND if args.trimap and args.weights == DEFAULT else args.weights
+    weights = args.weights or (SECOND if args.trimap else DEFAULT)
     locate(weights)
     photos, output = photos_and_output(args.photos, args.output)
     watch = _watch(photos) if args.watch else None
