@@ -147,6 +147,16 @@ def test_a_truncated_video_is_said_to_be(tmp_path):
         cut(tmp_path / "in.mp4", tmp_path / "out.mov")
 
 
+def test_parts_put_together_whose_times_begin_again(tmp_path):
+    part = make_video(tmp_path / "part.ts", sound=None).read_bytes()
+    (tmp_path / "in.ts").write_bytes(part + part)
+    (note,) = cut(tmp_path / "in.ts", tmp_path / "out.mov")
+    assert note.startswith("its times begin again after 0.4 s")
+    times = [float(frame.time) for frame in frames_of(tmp_path / "out.mov")]
+    np.testing.assert_allclose(np.diff(times), 1001 / 30000, atol=1e-3)
+    assert len(times) == 24
+
+
 def test_what_is_no_video_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "text.mp4").write_text("hello\n" * 100)
     (tmp_path / "empty.mp4").touch()

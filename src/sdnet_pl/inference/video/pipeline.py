@@ -118,6 +118,11 @@ def _write(
     notes += writer.finish(job.target, number)
     if video.color.transfer in HDR:
         notes.append(f"colours stay HDR ({HDR[video.color.transfer]}), with 8 bits and not tone-mapped")
+    if video.joined:
+        notes.append(
+            f"its times begin again after {video.joined:.1f} s, as of parts put together, and the sound does not fit "
+            "from there; join the parts with FFmpeg's concat first"
+        )
     if video.skipped:
         notes.append(f"{video.skipped} broken packet(s) or frame(s) skipped or repaired")
     if video.missing:

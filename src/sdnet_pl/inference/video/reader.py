@@ -31,6 +31,8 @@ _OF_PICTURES = ("image2", "_pipe")
 """Ends of FFmpeg's names for formats of single pictures."""
 _OBLONG = 4
 """Pixels of a more extreme shape are a wrong header."""
+_AGAIN = 0.25
+"""Seconds back after which times begin again, as of parts put together; less is disorder."""
 _CUT_SHORT = 0.5
 """Seconds that may be missing at the end before it is said: containers round."""
 
@@ -78,6 +80,7 @@ class VideoReader:
         color: how YUV means RGB.
         start: seconds at which the file's own times begin.
         skipped: packets and frames so far that could not be decoded.
+        joined: seconds after which the file's times began again, and those of frames go on; 0 if never.
         missing: seconds by which the video ended before the time that its container states; 0 until it is read.
 
     Raises:
@@ -101,7 +104,7 @@ class VideoReader:
                     "the most; scale it down."
                 )
             self._stream.codec_context.thread_count = 1
-            self.skipped, self.missing = 0, 0.0
+            self.skipped, self.missing, self.joined = 0, 0.0, 0.0
             self._decoded = self._decode()
             self._first = next(self._decoded, None)
             if self._first is None:
@@ -142,6 +145,7 @@ class VideoReader:
         """The frames in the order in which they are shown; their times rise strictly."""
         step = max(1, round(1 / (self.rate * self.time_base)))
         shift, due, ended = round(self.start / self.time_base), 0, 0
+        before: int | None = None
         for decoded in chain([self._first], self._decoded):
             assert decoded is not None
             try:
@@ -150,7 +154,13 @@ class VideoReader:
                 self.skipped += 1
                 continue
             last = due - step
-            pts = due if decoded.pts is None else max(decoded.pts - shift, last + 1, 0)
+            pts = due
+            if decoded.pts is not None:
+                if before is not None and decoded.pts < before - _AGAIN / self.time_base:
+                    shift = decoded.pts - due
+                    self.joined = self.joined or float(due * self.time_base)
+                before = decoded.pts
+                pts = max(before - shift, last + 1, 0)
             duration = decoded.duration or step
             due, ended = pts + step, pts + duration
             yield Frame(image, pts, duration)
