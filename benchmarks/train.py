@@ -28,6 +28,8 @@ from sdnet_pl.lit import SDNetModule
 from sdnet_pl.reporting.tables import to_markdown
 
 PARTS = ("data", "forward", "loss", "backward of the objective", "backward of the network", "optimiser")
+# Side of the product and numbers of the copy that show what the machine could do.
+PEAKS = {"cuda": (8192, 2**28), "cpu": (1024, 2**25)}
 Row = dict[str, str | float]
 
 
@@ -137,7 +139,7 @@ class Step:
 
 def peaks(device: torch.device, half: bool) -> tuple[float, float]:
     """FLOP/s of a large product and bytes/s of a large copy, the best of five."""
-    n, elements = (8192, 2**28) if device.type == "cuda" else (1024, 2**25)
+    n, elements = PEAKS[device.type]
     factor = torch.rand(n, n, device=device, dtype=torch.bfloat16 if half else torch.float32)
     source = torch.rand(elements, device=device)
     target = torch.empty_like(source)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image as PillowImage
 
 # Every kind of layer once: a step takes time by the layer.
-SMALL = {"depths": [1, 1, 1, 1], "widths": [8, 8, 16, 16]}
+SMALL: dict[str, Any] = {"depths": [1, 1, 1, 1], "widths": [8, 8, 16, 16]}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -111,3 +111,30 @@ def tiny_fit() -> Callable[..., list[str]]:
         return ["fit", *(f"--{key}={value}" for key, value in settings.items()), *more]
 
     return arguments
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_fit: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with averaged weights and without self-distillation, to look at but not to touch."""
+    from sdnet_pl.cli import main
+
+    run = tmp_path_factory.mktemp("trained") / "run"
+    more = ["--trainer.callbacks=lightning.pytorch.callbacks.EMAWeightAveraging", "--model.distillation=none"]
+    assert main(tiny_fit(run, *more)) == 0
+    return run
+
+
+def leave_figures_empty(patch: pytest.MonkeyPatch) -> None:
+    """Those of the runs of this process: drawing them is half of a small fit."""
+    from matplotlib.figure import Figure
+
+    from sdnet_pl.lit import callbacks
+
+    for name in ("panel_figure", "curves_figure", "histogram_figure", "worst_figure"):
+        patch.setattr(callbacks, name, lambda *_, **__: Figure(figsize=(1, 1)))
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that look at no figure of their runs."""
+    leave_figures_empty(monkeypatch)

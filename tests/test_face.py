@@ -45,8 +45,8 @@ def test_a_type_checker_knows_every_public_name(tmp_path: Path):
     snippet = tmp_path / "snippet.py"
     snippet.write_text("\n".join(code) + "\n")
     environment = os.environ | {"MYPYPATH": str(ROOT / "src")}
-    # From the root: with the settings and the cache of `make lint`.
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(snippet)]
+    # From the root: with the settings and the cache of `make lint`, without which it takes minutes.
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", str(snippet)]
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     types = re.findall(r': note: Revealed type is "(.*)"$', result.stdout, re.MULTILINE)

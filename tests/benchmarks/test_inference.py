@@ -1,5 +1,8 @@
 """The inference benchmark runs and prints what it measured."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import onnx
 import pytest
 import torch
 
@@ -9,9 +12,14 @@ PEER = "MobileNetV2 + DeepLabV3+"
 
 
 @pytest.mark.parametrize("peers", [[], pytest.param([PEER], marks=pytest.mark.slow)])
-def test_prints_a_row_for_each_network(peers: list[str], tmp_path, capsys: pytest.CaptureFixture[str]):
+def test_prints_a_row_for_each_network(
+    peers: list[str], tmp_path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     other = tmp_path / "other.onnx"
     torch.onnx.export(torch.nn.Conv2d(3, 1, 1), (torch.rand(1, 3, 64, 96),), other, dynamo=False)
+    if not peers:  # without tracing the network, and without processes that import for seconds
+        monkeypatch.setattr(inference, "to_onnx", lambda model, precision: onnx.load(other))
+        monkeypatch.setattr(inference, "ProcessPoolExecutor", lambda workers, context: ThreadPoolExecutor(workers))
     options = ["--sizes", "64x96", "--threads", "1", "--rounds", "1", "--onnx", str(other)]
     inference.main([*options, "--models", "sdnet-tiny", *peers, "--reference", "sdnet-tiny"])
     lines = capsys.readouterr().out.strip().splitlines()

@@ -1,11 +1,17 @@
 """The training benchmark runs and prints what it measured."""
 
+from functools import partial
+
 import pytest
 
 from benchmarks import train
+from sdnet_pl.lit import SDNetModule
+from tests.conftest import SMALL
 
 
-def test_prints_the_parts_of_a_step(capsys: pytest.CaptureFixture[str]):
+def test_prints_the_parts_of_a_step(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(train, "SDNetModule", partial(SDNetModule, network=SMALL))
+    monkeypatch.setitem(train.PEAKS, "cpu", (64, 2**12))
     train.main(["--preset", "sdnet-tiny", "--size", "64", "--batch-size", "2", "--rounds", "1", "--device", "cpu"])
     lines = capsys.readouterr().out.strip().splitlines()
     assert lines[0] == "sdnet-tiny, 2 crops of 64x64, cpu"

@@ -1,5 +1,6 @@
 """Sweep files: their command lines run, and a sweep that was stopped resumes."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +12,16 @@ import yaml
 from sdnet_pl.cli import main
 from sdnet_pl.errors import InputError
 from sdnet_pl.launch import fits, sweep
+from tests.conftest import SMALL
 
 SWEEPS = sorted((Path(__file__).parents[2] / "experiments" / "sweeps").glob("*.yaml"))
 
 
 def small(tmp_path: Path, method: str, **parameters: object) -> Path:
     """A sweep over fits that take seconds."""
-    settings = {"data.size": 64, "data.batch_size": 2, "data.samples_per_epoch": 2, "data.workers": 0}
+    settings: dict[str, Any] = {"data.size": 64, "data.batch_size": 2, "data.samples_per_epoch": 2, "data.workers": 0}
     settings |= {"trainer.max_epochs": 1, "trainer.limit_val_batches": 1, "trainer.limit_test_batches": 1}
+    settings |= {"model.network": json.dumps(SMALL)}
     command = ["sdnet-pl", "fit", "--model.preset=sdnet-tiny", *(f"--{k}={v}" for k, v in settings.items()), "${args}"]
     content = {
         "command": command,
@@ -56,15 +59,17 @@ def test_the_command_line_of_a_sweep_is_composed(
     assert [type(logger).__name__ for logger in composed.trainer.loggers] == ["RunLog", "WandbLogger"]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = small(tmp_path, "grid", **{"model.distillation": {"values": ["none", "dense"]}})
-    run, calls = subprocess.run, []
+    calls = []
 
-    def stopped(command: list[str], **options: Any) -> object:
+    def stopped(command: list[str], **options: Any) -> None:
         calls.append(command)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return run(command, **options)
+        assert command[1:4] == ["-m", "sdnet_pl", "fit"]
+        assert main(command[3:]) == 0  # in this process: another one would import for seconds
 
     monkeypatch.setattr(fits.subprocess, "run", stopped)
     with pytest.raises(KeyboardInterrupt):

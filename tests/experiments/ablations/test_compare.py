@@ -1,16 +1,21 @@
 """The table of the ablations: runs that resume where they stopped, and the peer under the same conditions."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from experiments.ablations import compare
-from experiments.ablations.peer import MobileNetV2UNet
+from experiments.ablations.peer import MobileNetV2UNet, PeerModule
+from sdnet_pl.cli import lightning
 from sdnet_pl.data.files import atomic_write
 from sdnet_pl.launch import fits
+from sdnet_pl.lit import SDNetModule
+from tests.conftest import SMALL
 
 PEER = next(name for name in compare.ROWS if name.startswith("peer"))
 
@@ -68,9 +73,21 @@ def test_missing_pictures_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_rows_train_once(cutout_root: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(Path(__file__).parents[3])
+    def fit_here(command: list[str], **options: Any) -> None:
+        """In this process: another one would import for seconds."""
+        module = {"sdnet_pl": SDNetModule, "experiments.ablations.peer": PeerModule}[command[2]]
+        assert lightning.run(command[3:], module) == 0
+
+    monkeypatch.setattr(fits.subprocess, "run", fit_here)
     monkeypatch.setenv("SDNET_DATA", str(cutout_root))
+    config = (Path(__file__).parents[3] / compare.CONFIG).read_text()
+    for old, new in (("precision: bf16-mixed", "precision: 32-true"), ("{stem_stride: 2}", json.dumps(SMALL))):
+        assert config.count(old) == 1
+        config = config.replace(old, new)
+    (tmp_path / "small.yaml").write_text(config)
+    monkeypatch.setattr(compare, "CONFIG", str(tmp_path / "small.yaml"))
     kept = tmp_path / "kept"
     arguments = ["--rows", "trimap, distillation dense", PEER, "--seeds", "3", "--samples", "8"]
     arguments += ["--root", str(tmp_path / "runs"), "-o", str(kept)]
