@@ -18,7 +18,6 @@ from sdnet_pl.inference.pretrained import (
     locate,
     pretrained_weights,
 )
-from sdnet_pl.inference.two_pass import FIRST
 
 GPU_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/dxg", "/dev/kfd")
 """One of these exists on Linux where PyTorch can find a GPU: NVIDIA's driver, Jetson, WSL2, and ROCm."""
@@ -45,16 +44,14 @@ class Engine(NamedTuple):
         """What mattes photos.
 
         Args:
-            size: at which the network sees them; by default the one that it has learned, or two thirds of it where
-                a second pass follows.
+            size: at which the network sees them; by default the one that it has learned.
             trimaps: whether a trimap comes with each.
 
         Raises:
             InputError: the network does not take photos so, or the size is too small.
         """
         self.check_trimap(trimaps)
-        own_size = self.size if self.second is None else round(FIRST * self.size)
-        return MattePredictor(self.network, size or own_size, second=self.network if self.trimap else self.second)
+        return MattePredictor(self.network, size or self.size, second=self.network if self.trimap else self.second)
 
     def check_trimap(self, given: bool) -> None:
         """Refuse photos that come with a trimap, or without one, where the network does not take them so.

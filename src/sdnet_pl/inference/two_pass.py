@@ -20,8 +20,6 @@ Trimap = NDArray[np.uint8]
 Alpha = NDArray[np.float32]
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
-FIRST = 2 / 3
-"""Of the size that weights record: at which the first pass sees a photo. It finds people best there."""
 LOW, HIGH = 0.05, 0.95
 BAND = 1 / 128
 """Of the longer side of what the people cover: how near to what is not certain a pixel is unknown too."""
