@@ -16,6 +16,7 @@ from sdnet_pl.cli import main
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.reporting.paper import plain, read_paper
 from sdnet_pl.reporting.tables import headed, score_rows, to_csv
+from tests.conftest import leave_figures_empty
 
 Make = Callable[..., Path]
 MAD, MSE = "measured: MAD×1000 (whole image)", "measured: MSE (whole image)"
@@ -26,7 +27,10 @@ HASH = "0123456789ab"
 def trained(tiny_fit: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, to look at but not to touch."""
     run = tmp_path_factory.mktemp("trained") / "run"
-    assert main(tiny_fit(run, "--model.network={}", "--model.distillation=dense", "--seed_everything=3")) == 0
+    more = ["--model.network={}", "--model.distillation=dense", "--seed_everything=3", "--data.samples_per_epoch=2"]
+    with pytest.MonkeyPatch.context() as patch:
+        leave_figures_empty(patch)
+        assert main(tiny_fit(run, *more)) == 0
     return run
 
 
@@ -361,6 +365,7 @@ def number(text: str) -> str | float:
         return text
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_real_run_and_its_test(trained: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     """What `test` leaves does not say how the network was trained; the run behind its checkpoint does."""
     scored = tmp_path / "scored"

@@ -2,9 +2,10 @@
 
 import errno
 import os
-import subprocess
-import sys
+import signal
+import tempfile
 from collections.abc import Sequence
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -122,27 +123,23 @@ def test_a_checkpoint_of_an_exception_is_not_the_best_one(tmp_path: Path, monkey
     assert steps(tmp_path) == {"best": 1, "last": 2, "exception-step=2": 2}
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from typing import Any
-import torch
-from sdnet_pl.lit.checkpoints import WholeFiles
+def save_and_be_killed(target: Path) -> None:
+    def half(self: Path, content: bytes) -> None:
+        os.write(os.open(self, os.O_CREAT | os.O_WRONLY), bytes(content)[:100])
+        os.kill(os.getpid(), signal.SIGKILL)
 
-target = Path(sys.argv[1])
-WholeFiles().save_checkpoint({"global_step": 1}, target)
-half = lambda self, content: (os.write(os.open(self, os.O_CREAT | os.O_WRONLY), bytes(content)[:100]),
-                              os.kill(os.getpid(), signal.SIGKILL))
-Path.write_bytes = half
-WholeFiles().save_checkpoint({"global_step": 2, "more": torch.zeros(1000)}, target)
-"""
+    tempfile.tempdir = str(target.parent / "nowhere")
+    WholeFiles().save_checkpoint({"global_step": 1}, target)
+    Path.write_bytes = half  # type: ignore[assignment, method-assign]
+    WholeFiles().save_checkpoint({"global_step": 2, "more": torch.zeros(1000)}, target)
 
 
 def test_a_kill_while_saving_leaves_the_checkpoint_of_before(tmp_path: Path):
     """Whatever file system TMPDIR is on: nothing is staged there."""
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "nowhere")}
-    result = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "last.ckpt")], env=environment)
-    assert result.returncode < 0
+    process = get_context("fork").Process(target=save_and_be_killed, args=(tmp_path / "last.ckpt",))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     (left,) = (file for file in tmp_path.iterdir() if file.name.startswith("."))
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 1
     fit(tmp_path, [1])

@@ -53,6 +53,7 @@ def test_a_picture_of_any_size_gets_its_trimap(tmp_path: Path):
         assert first.trimap(torch.rand(shape)).shape == (1, 1, *shape[-2:])
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_second_pass_trains_and_is_scored_on_the_whole(tiny_fit, tmp_path: Path):
     weights = save(tmp_path / "first.safetensors")
     run = tmp_path / "run"

@@ -23,6 +23,7 @@ from sdnet_pl.data import CutoutFolder
 from sdnet_pl.inference.weights import load_weights
 from sdnet_pl.lit.loggers import RunLog, same_size
 from sdnet_pl.lit.model_card import _length, _source
+from tests.conftest import leave_figures_empty
 
 Fit = Callable[..., list[str]]
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -130,6 +131,7 @@ def run(tiny_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("WANDB_SILENT", "true")
         assert main(tiny_fit(run, f"--config={folder / 'both.yaml'}", "--trainer.max_epochs=2")) == 0
         shutil.copytree(run, resumed)
+        leave_figures_empty(patch)
         more = ["--trainer.max_epochs=3", f"--ckpt_path={resumed / 'last.ckpt'}"]
         assert main(tiny_fit(resumed, f"--config={wandb}", *more)) == 0
         scored = ["test", f"--config={run / 'config.yaml'}", f"--config={wandb}", f"--ckpt_path={run / 'best.ckpt'}"]

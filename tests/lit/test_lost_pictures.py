@@ -15,6 +15,7 @@ from sdnet_pl.cli import main
 from sdnet_pl.cli.lightning import SDNetCLI
 
 Fit = Callable[..., list[str]]
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 
 def source(kind: str, path: Path) -> dict[str, object]:
@@ -77,7 +78,7 @@ def test_a_training_outlasts_pictures_that_go_bad(
     """Here they are bad from the start, and nobody checks. Each is replaced by the next, counted, and named once."""
     bad = damage(cutout_root / "cutouts/train/02.png", cutout_root / "photos/alpha/01.png")
     damage(*(cutout_root / "backgrounds/train").glob("0[012].jpg"))
-    more = ["--data.check=false", "--trainer.max_epochs=2", "--data.workers=1", "--data.samples_per_epoch=6"]
+    more = ["--data.check=false", "--data.workers=1", "--data.samples_per_epoch=12"]
     assert main(tiny_fit(tmp_path / "run", *pictures, *more)) == 0
     said = capsys.readouterr().err.splitlines()
     for file in bad:
