@@ -279,6 +279,7 @@ def score_a_share(rank: int, folder: str) -> None:
 
 @pytest.mark.timeout(120)
 def test_two_processes_agree_with_one(tmp_path: Path, expected: dict[str, Any]) -> None:
-    torch.multiprocessing.spawn(score_a_share, args=(str(tmp_path),), nprocs=2)
+    # Forked, since spawned ones import for longer than they score.
+    torch.multiprocessing.start_processes(score_a_share, args=(str(tmp_path),), nprocs=2, start_method="fork")
     for rank in range(2):
         assert_same(json.loads((tmp_path / f"{rank}.json").read_text()), expected)

@@ -1,6 +1,7 @@
 """Shards: what the command writes of them, what the sources read, and that training takes them as it takes folders."""
 
 import json
+import pickle
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,12 @@ from threading import Thread
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 from sdnet_pl.cli import main
+from sdnet_pl.data.batches import TrainingBatch
+from sdnet_pl.data.datamodule import MattingDataModule
 from sdnet_pl.data.dataset import MattingDataset
 from sdnet_pl.data.prepare import shards
 from sdnet_pl.data.prepare.manifest import JOURNAL
@@ -190,74 +194,71 @@ def test_a_damaged_picture_is_named(cutouts):
         PairShards(str(cutouts)).load(0)
 
 
-@pytest.mark.parametrize(("workers", "start_method"), [(2, "fork"), (1, "spawn")], indirect=["start_method"])
-def test_samples_are_those_of_the_folder(cutouts, tmp_path, workers, start_method):
-    """Also where the main process has opened the shards before the loader's processes start."""
+def test_samples_are_those_of_the_folder(cutouts, tmp_path):
+    """Also where the main process has opened the shards before the loader's processes start, and after pickling."""
     people = PairShards(str(cutouts)), PairFolder(str(tmp_path / "folder/train"), extended=True)
     people[0].load(0)
+    check_equal(pickle.loads(pickle.dumps(people[0])), people[1])
     batches = []
     for source in people:
         dataset = MattingDataset([source], [ProceduralBackgrounds(4, 64)], 64, seed=0)
-        batches.append(list(DataLoader(dataset, sampler=EpochSampler(8), batch_size=2, num_workers=workers)))
+        batches.append(list(DataLoader(dataset, sampler=EpochSampler(8), batch_size=2, num_workers=2)))
     for one, other in zip(*batches, strict=True):
         for key, value in one.items():
             assert torch.equal(value, other[key]), key
 
 
-TRAINED = """
-import json, sys
-from pathlib import Path
-import torch
-from lightning.pytorch import LightningModule, Trainer
-from sdnet_pl.data import MattingDataModule, PairShards
-
-folder, path = Path(sys.argv[1]), sys.argv[2]
-
 class Recorder(LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.weight, self.seen = torch.nn.Parameter(torch.zeros(1)), []
+    """Notes the samples that it gets, and keeps a checkpoint of every step."""
 
-    def training_step(self, batch, batch_idx):
+    def __init__(self, folder: Path, people: PairShards) -> None:
+        super().__init__()
+        self.folder, self.people = folder, people
+        self.weight, self.seen = torch.nn.Parameter(torch.zeros(1)), list[int]()
+
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> torch.Tensor:
         self.seen += batch["seed"].tolist()
         return self.weight.sum()
 
-    def on_train_batch_end(self, *args):
-        self.trainer.save_checkpoint(folder / f"step{self.global_step}.ckpt")
+    def on_train_batch_end(self, *args: object) -> None:
+        self.trainer.save_checkpoint(self.folder / f"step{self.global_step}.ckpt")
 
-    def configure_optimizers(self):
+    def on_train_end(self) -> None:
+        (self.folder / f"seen-{self.global_rank}.json").write_text(json.dumps([len(self.people), self.seen]))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), 0.1)
 
-def fit(checkpoint=None):
-    module = Recorder()
-    people = PairShards(path)
-    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp", max_epochs=2, limit_val_batches=0, logger=False,
-                      enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+
+def fit_in_two(folder: Path, path: Path, checkpoint: Path | None = None) -> list[list[int]]:
+    """The samples of both processes."""
+    people = PairShards(str(path))
+    # Forked, since other processes import for longer than they train.
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=2,
+        strategy="ddp_fork",
+        max_epochs=2,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
     data = MattingDataModule(foregrounds=[people], size=64, batch_size=1, samples_per_epoch=6, workers=1)
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
-    return len(people), module.seen, trainer.global_rank
-
-_, whole, _ = fit()
-length, rest, rank = fit(folder / "step4.ckpt")
-(folder / f"seen-{rank}.json").write_text(json.dumps([length, whole, rest]))
-"""
+    trainer.fit(Recorder(folder, people), datamodule=data, ckpt_path=checkpoint)
+    found = [json.loads((folder / f"seen-{rank}.json").read_text()) for rank in range(2)]
+    assert [length for length, _ in found] == [5, 5]
+    return [seen for _, seen in found]
 
 
-def test_two_processes_share_the_samples_and_go_on_in_the_middle_of_an_epoch(cutouts, tmp_path, monkeypatch):
-    """Two epochs of three steps of two processes; resumed behind the first step of the second one."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    (tmp_path / "script.py").write_text(TRAINED)
-    command = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node=2", "--standalone"]
-    arguments = [str(tmp_path / "script.py"), str(tmp_path), str(cutouts)]
-    result = subprocess.run([*command, *arguments], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    seen = [json.loads((tmp_path / f"seen-{rank}.json").read_text()) for rank in range(2)]
-    assert [length for length, _, _ in seen] == [5, 5]
+def test_two_processes_share_the_samples_and_go_on_in_the_middle_of_an_epoch(cutouts, tmp_path):
+    """Two epochs of three steps of two processes; resumed after the first step of the second one."""
     folder = PairFolder(str(tmp_path / "folder/train"), extended=True)
     expected = MattingDataset([folder], [ProceduralBackgrounds(size=64)], 64, seed=0)
     numbers = [int(expected[number]["seed"]) for number in range(12)]
-    assert [whole for _, whole, _ in seen] == [numbers[0::2], numbers[1::2]]  # each sample once
-    assert [rest for _, _, rest in seen] == [numbers[8::2], numbers[9::2]]
+    assert fit_in_two(tmp_path, cutouts) == [numbers[0::2], numbers[1::2]]  # each sample once
+    assert fit_in_two(tmp_path, cutouts, tmp_path / "step4.ckpt") == [numbers[8::2], numbers[9::2]]
 
 
 class Storage(BaseHTTPRequestHandler):

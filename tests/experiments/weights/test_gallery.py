@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from experiments.weights import gallery
 from experiments.weights.gallery import SCENES, SIDE, Scene, main, picture
 
 
@@ -19,9 +21,16 @@ def test_scenes_show_what_they_are_made_of(cutout_root: Path):
     assert np.array_equal(photo, np.asarray(Image.open(cutout_root / "natural/val/image/01.png")))
 
 
-def test_the_gallery_is_written(cutout_root: Path, tmp_path: Path):
+def test_every_scene_has_its_pictures(cutout_root: Path):
     assert {scene.title for scene in SCENES if not scene.people and scene.photo is None}  # nobody is there
-    arguments = ["--data", str(cutout_root), "--columns", "3"]
+    for scene in SCENES:
+        assert picture(scene, cutout_root).std() > 10, scene.title
+
+
+def test_the_gallery_is_written(cutout_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gallery, "SIDE", 128)
+    monkeypatch.setattr(gallery, "SCENES", SCENES[8:12])  # a photo is the last
+    arguments = ["--data", str(cutout_root), "--columns", "2"]
     main([str(tmp_path / "all.png"), *arguments])
     main([str(tmp_path / "photos.png"), *arguments, "--photos"])
     everything, photos = (np.asarray(Image.open(tmp_path / name)) for name in ("all.png", "photos.png"))
