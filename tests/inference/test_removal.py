@@ -12,6 +12,7 @@ from PIL import Image
 
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite_uint8
+from sdnet_pl.data.datamodule import PhotoDataset
 from sdnet_pl.data.trimap import predicted_trimap
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.removal import Session, new_session, remove
@@ -214,3 +215,13 @@ def test_trimaps_that_do_not_fit_are_refused(tmp_path: Path, photo: np.ndarray, 
         remove(photo, trimap=trimap, session=session)
     with pytest.raises(InputError, match="sdnet-fast-trimap holds a network that needs a trimap beside each photo"):
         remove(photo, session=new_session("sdnet-fast-trimap"))
+
+
+def test_cutouts_in_a_folder_are_no_photos_to_predict(tmp_path: Path, photo: np.ndarray, session: Session):
+    Image.fromarray(photo).save(tmp_path / "me.jpg")
+    written = remove(tmp_path / "me.jpg", session=session)
+    assert written.name == "me_cutout.png"
+    assert list(PhotoDataset(str(tmp_path)).files) == ["me"]
+    (tmp_path / "me.jpg").unlink()
+    with pytest.raises(InputError, match="holds no photo but cut-outs"):
+        PhotoDataset(str(tmp_path))

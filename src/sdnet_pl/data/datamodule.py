@@ -24,6 +24,7 @@ from sdnet_pl.data.image_io import list_pictures
 from sdnet_pl.data.output_names import distinct_names
 from sdnet_pl.data.parallel import default_workers, one_thread
 from sdnet_pl.data.photo import Photo
+from sdnet_pl.data.provenance import is_ours
 from sdnet_pl.data.recipe import SampleRecipe, check_probability
 from sdnet_pl.data.samplers import EpochLoader, EpochSampler, EvaluationSampler
 from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource, PhotoSource
@@ -298,8 +299,8 @@ class MattingDataModule(LightningDataModule):
 class PhotoDataset(Dataset[dict[str, Any]]):
     """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` with its ``metadata`` and ``sha256``, and ``name``.
 
-    The name is the path below the folder without suffix, but with it where two photos would have one name
-    (:func:`sdnet_pl.data.output_names.distinct_names`).
+    Cut-outs of this package that lie in the folder are left out. The name is the path below the folder without suffix,
+    but with it where two photos would have one name (:func:`sdnet_pl.data.output_names.distinct_names`).
 
     Attributes:
         files: the photos by their names.
@@ -309,13 +310,17 @@ class PhotoDataset(Dataset[dict[str, Any]]):
     is nothing to do.
 
     Raises:
-        InputError: the path is missing, or a folder holds no picture.
+        InputError: the path is missing, or a folder holds no picture but those that this package wrote.
     """
 
     def __init__(self, path: str) -> None:
         given = Path(path)
         folder = given if given.is_dir() else given.parent
-        files = list_pictures(given) if given.is_dir() or not given.exists() else [given]
+        files = [given]
+        if given.is_dir() or not given.exists():
+            files = [file for file in list_pictures(given) if not is_ours(file)]
+            if not files:
+                raise InputError(f"{path} holds no photo but cut-outs; give the folder that holds the photos.")
         names = distinct_names([(file, file.relative_to(folder)) for file in files])
         self.files = dict(zip(names, files, strict=True))
         self.is_done: Callable[[str], bool] | None = None
