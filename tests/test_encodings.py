@@ -76,7 +76,7 @@ from sdnet_pl.cli import main
 root, run = sys.argv[1:]
 small = ["--model.preset=sdnet-tiny", "--data.size=64", "--data.batch_size=2", "--data.samples_per_epoch=2"]
 small += ["--trainer.max_epochs=1", "--data.workers=0", "--trainer.accelerator=cpu"]
-small += ["--trainer.enable_progress_bar=false"]
+small += ["--trainer.enable_progress_bar=false", "--model.network={depths: [1, 1, 1, 1], widths: [8, 8, 16, 16]}"]
 config = os.path.join(root, "config.yaml")
 assert main(["fit", "--config", config, *small, "--run_dir", run, "--data.root", root]) == 0
 assert main(["report", run, "--table", "5", "--benchmark", "\u0141\u00f3d\u017a", "-o", f"{run}/report"]) == 0
