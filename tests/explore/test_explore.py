@@ -1,7 +1,6 @@
 """What notebooks show is what the network made and what the runs logged."""
 
 import sys
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -332,14 +331,6 @@ def test_plots_hold_their_numbers(model: SDNet):
     assert (shown(figure.axes[0]) == 77).all()
     assert (shown(figure.axes[1]) == 102).all()
     assert to_array(figure).ndim == 3
-
-
-@pytest.fixture(scope="module")
-def trained(tiny_fit: Callable[..., list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run without self-distillation, to look at but not to touch."""
-    run = tmp_path_factory.mktemp("trained") / "run"
-    assert main(tiny_fit(run, "--model.distillation=none")) == 0
-    return run
 
 
 def test_runs_are_read_as_frames(trained: Path, tmp_path: Path):

@@ -71,12 +71,18 @@ def test_the_files_are_those_of_matte(
     expected = contents(tmp_path / "m")
     assert len(expected) == 4
     assert contents(tmp_path / "p" / "predictions") == expected
-    assert main(matte(photos, tmp_path / "p" / "predictions", *of_matte)) == 1  # either takes the other's for its own
-    assert "4 existed already" in capsys.readouterr().err
-    assert main(predict(photos, tmp_path / "p", *of_predict, "--data.size=128")) == 1
+
+
+def test_either_takes_the_files_of_the_other_for_its_own(tmp_path: Path, photos: Path, one_thread: None, capsys):
+    output = tmp_path / "p" / "predictions"
+    assert main(matte(photos, output, "--only-mask")) == 1
+    masks = "--predictions.only_mask=true"
+    assert main(predict(photos, tmp_path / "p", masks, "--data.size=128")) == 1
     assert "4 predictions of the same photos existed already" in capsys.readouterr().err
-    other = "--predictions.background=blur" if not of_predict else "--predictions.background=red"
-    assert main(predict(photos, tmp_path / "p", *of_predict[1:], "--predictions.only_mask=false", other)) == 2
+    assert main(predict(photos, tmp_path / "p", "--predictions.background=red")) == 2  # but not of other options
+    assert main(predict(photos, tmp_path / "q", masks)) == 1
+    assert main(matte(photos, tmp_path / "q" / "predictions", "--only-mask")) == 1
+    assert "4 existed already" in capsys.readouterr().err
 
 
 NOTING = """

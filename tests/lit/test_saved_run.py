@@ -28,6 +28,7 @@ def scores(run: Path) -> dict[str, str]:
         return next(csv.DictReader(stream))
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_run_is_scored_again_from_anywhere_and_with_data_elsewhere(
     cutout_root: Path, tiny_fit: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
