@@ -31,7 +31,7 @@ PAGES = [
     if "\n```" in path.read_text()
 ]
 BLOCK = re.compile(r"(?:^<!-- (parsed: [^\n]+|slow) -->\n)?^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PROGRAMS = ("sdnet-pl", "make", "pip", "source", "torchrun", "sbatch", "wandb", "jupyter")
+PROGRAMS = ("sdnet-pl", "make", "pip", "source", "torchrun", "sbatch", "wandb", "jupyter", "curl", "docker")
 
 
 class Block(NamedTuple):

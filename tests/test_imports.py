@@ -25,6 +25,7 @@ ROOMS = [
     "explore",
     "lit",
     "launch",
+    "server",
     "cli",
     "__main__",
 ]
@@ -74,7 +75,7 @@ def test_every_room_is_in_the_plan():
 
 
 HEAVY = {"torch", "lightning", "numpy", "cv2", "kornia", "albumentations", "wandb", "jsonargparse"}
-HEAVY |= {"pandas", "matplotlib", "av"}
+HEAVY |= {"pandas", "matplotlib", "av", "fastapi", "gradio", "uvicorn"}
 
 
 def imported_by(code: str) -> set[str]:

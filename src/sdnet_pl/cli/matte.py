@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdnet_pl.cli.aliases import add_aliases, resolve_aliases
-from sdnet_pl.cli.options import add_backend, add_device, add_output, add_overwrite, add_size, add_weights
+from sdnet_pl.cli.options import add_backend, add_device, add_output, add_overwrite, add_quality, add_size, add_weights
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.given import photos_and_output
 from sdnet_pl.inference.jobs import STREAM, Job, job_options, leave_out_done, number_of, plan, unwritable, with_trimaps
-from sdnet_pl.inference.pretrained import DEFAULT, QUALITIES, SECOND, locate
+from sdnet_pl.inference.pretrained import DEFAULT, SECOND, locate
 
 if TYPE_CHECKING:
     from sdnet_pl.inference.batch import Cutter, Done
@@ -55,12 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_size(parser)
     add_device(parser)
     add_backend(parser)
-    parser.add_argument(
-        "--quality",
-        choices=QUALITIES,
-        default=QUALITIES[0],
-        help="fast: one pass (default); best: a second one at more pixels where the first is not certain",
-    )
+    add_quality(parser)
     parser.add_argument(
         "--trimap",
         type=Path,

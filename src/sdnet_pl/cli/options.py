@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from sdnet_pl.inference.pretrained import BACKENDS, DEFAULT
+from sdnet_pl.inference.pretrained import BACKENDS, DEFAULT, QUALITIES
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +39,21 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
         choices=BACKENDS,
         help="onnx (ONNX Runtime) or torch (default: onnx on a CPU, where the weights exist as ONNX)",
     )
+
+
+def add_quality(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--quality``, by default one pass."""
+    parser.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default=QUALITIES[0],
+        help="fast: one pass (default); best: a second one at more pixels where the first is not certain",
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser, text: str) -> None:
+    """Declare ``--threads``, by default none."""
+    parser.add_argument("--threads", type=int, metavar="N", help=text)
 
 
 def add_output(parser: argparse.ArgumentParser, metavar: str, text: str, required: bool = False) -> None:

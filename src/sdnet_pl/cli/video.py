@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sdnet_pl.cli.options import add_backend, add_device, add_output, add_overwrite, add_size, add_weights
+from sdnet_pl.cli.options import add_backend, add_device, add_output, add_overwrite, add_size, add_threads, add_weights
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.pretrained import locate
 from sdnet_pl.inference.video.formats import FORMATS
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COLOR|IMAGE|blur",
         help="what to show behind the people (default: nothing, transparent); green is that of green screens",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="how many threads work at a time (default: all cores)")
+    add_threads(parser, "how many threads work at a time (default: all cores)")
     add_weights(parser)
     add_size(parser)
     add_device(parser)

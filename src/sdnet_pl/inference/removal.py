@@ -31,6 +31,7 @@ class Session:
         backend: ``onnx`` or ``torch``; by default ONNX Runtime on a CPU where the weights exist as ONNX.
         size: longer side in pixels at which the network sees a photo; by default what its weights record.
         quality: ``fast``, or ``best`` for a second pass where the first is not certain.
+        threads: of ONNX Runtime for one picture; by default as many as there are cores.
 
     Raises:
         InputError: the weights, the device, the backend, the size or the quality is wrong.
@@ -43,10 +44,11 @@ class Session:
         backend: str | None = None,
         size: int | None = None,
         quality: str = "fast",
+        threads: int | None = None,
     ) -> None:
         if size is not None:
             check_size(size)
-        self._engine = open_engine(weights, device, backend, quality=quality)
+        self._engine = open_engine(weights, device, backend, threads, quality)
         self.predictor = self._engine.predictor(size, self._engine.trimap)
 
     def alpha(self, image: NDArray[np.uint8], trimap: NDArray[np.uint8] | None = None) -> NDArray[np.float32]:
@@ -69,9 +71,10 @@ def new_session(
     backend: str | None = None,
     size: int | None = None,
     quality: str = "fast",
+    threads: int | None = None,
 ) -> Session:
     """A network that stays loaded, for :func:`remove`; see :class:`Session`."""
-    return Session(weights, device, backend, size, quality)
+    return Session(weights, device, backend, size, quality, threads)
 
 
 _default: dict[str, Session] = {}
