@@ -7,9 +7,10 @@ SHARDS := litdata boto3 botocore jmespath s3transfer
 WEIGHTS := sdnet-fast sdnet-fast-trimap sdnet sdnet-trimap
 TABLE ?= 5
 SCALE ?= mini
+PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test coverage test-slow lint format clean bench-inference bench-data bench-train bench-video ablations gallery notebooks decoder-page docs sweep reproduce \
+.PHONY: help setup fit test coverage test-slow lint format clean bench-inference bench-data bench-train bench-video ablations gallery notebooks decoder-page docs web sweep reproduce \
 	reproduce-mini reproduce-weights
 
 help:  ## Show this list
@@ -68,6 +69,17 @@ decoder-page: setup  ## Write docs/decoder.md from the notebook decoder_outputs 
 docs: setup  ## Build the site into site/, without a network; any warning is an error
 	$(BIN)/zensical build --strict --clean
 
+web/node_modules/onnxruntime-web: web/package-lock.json
+	cd web && npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+web/dist: web/node_modules/onnxruntime-web $(wildcard web/*.*) src/sdnet_pl/weights/sdnet-fast.onnx
+	cd web && npm run --silent build
+
+web: web/dist  ## Build the page that runs in the browser, and serve it to this machine (needs Node 20)
+	@echo "http://127.0.0.1:$(PORT)"
+	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory web/dist
+
 reproduce-mini: setup  ## All six tables on stand-ins, into docs/reproduction.md (five minutes of a core; resumes)
 	$(BIN)/sdnet-pl reproduce --table 1 2 3 4 5 6 --page docs/reproduction.md
 
@@ -101,4 +113,4 @@ format: setup  ## Put the code into the common style
 	$(BIN)/ruff format .
 
 clean:  ## Remove .venv and caches; runs/ stays
-	rm -rf .venv build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf .venv build web/node_modules web/dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage
