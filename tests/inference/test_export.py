@@ -326,6 +326,30 @@ def test_a_thin_photo_is_shown_as_matte_shows_it(tmp_path: Path):
     assert (picture == np.array([1, 0, 0]).reshape(1, 3, 1, 1)).all()
 
 
+def test_a_folder_has_the_layout_of_transformers_js(
+    fp32: Path, fast: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(onnx_file, "to_onnx", lambda model, precision: onnx.load(fp32))
+    folder = tmp_path / "sdnet"
+    assert main(["export", str(folder), "--weights", str(fast)]) == 0
+    assert "sdnet: sdnet-fast, fp16-weights" in capsys.readouterr().out
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert names == {"config.json", "preprocessor_config.json", "onnx/model.onnx"}
+    assert json.loads((folder / "config.json").read_text())["model_type"] == "modnet"
+    assert json.loads((folder / "preprocessor_config.json").read_text())["size"] == {"longest_edge": 64}
+    assert "model.onnx exists already; give --overwrite" in error_of(capsys, folder, "--weights", fast)
+    assert main(["export", str(folder), "--weights", str(fast), "--overwrite", "--precision", "fp32"]) == 0
+    assert properties(folder / "onnx/model.onnx")["precision"] == "fp32"
+
+
+def test_a_folder_that_transformers_js_could_not_run_is_refused(fast: Path, trimap: Path, tmp_path: Path, capsys):
+    assert "needs a trimap" in error_of(capsys, tmp_path / "t", "--weights", trimap)
+    assert "gives a network float32" in error_of(capsys, tmp_path / "t", "--weights", fast, "--precision", "fp16")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs/config.json").write_text("{}")
+    assert "config.json exists and was not written by" in error_of(capsys, tmp_path / "theirs", "--weights", fast)
+
+
 def test_bad_input(tmp_path: Path, fast: Path, trimap: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     output = tmp_path / "m.onnx"
     assert "m.pt does not end in .onnx or .safetensors" in error_of(capsys, tmp_path / "m.pt", "--weights", fast)

@@ -1,4 +1,4 @@
-"""The command ``sdnet-pl export``: a trained network as one file, ONNX (checked against PyTorch) or weights alone."""
+"""The command ``sdnet-pl export``: a trained network as ONNX (checked against PyTorch) or weights alone."""
 
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 
 from sdnet_pl.cli.options import add_overwrite, add_weights
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference import transformers_js
 from sdnet_pl.inference.pretrained import locate
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -24,15 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output",
         type=Path,
-        metavar="FILE",
-        help="the file to write: MODEL.onnx, or MODEL.safetensors for weights that this package reads (fp16)",
+        metavar="OUTPUT",
+        help="what to write: MODEL.onnx; MODEL.safetensors for weights that this package reads (fp16); or a folder, a "
+        "name without an ending, with the ONNX file as transformers.js reads it",
     )
     add_weights(parser)
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        help="of an ONNX file: fp32 (default); fp16-weights: half the size, the same time; fp16: takes and returns "
-        "float16, for GPUs; int8: faster on CPUs",
+        help="of an ONNX file: fp32 (default); fp16-weights: half the size, the same time (default of a folder); fp16: "
+        "takes and returns float16, for GPUs; int8: faster on CPUs",
     )
     parser.add_argument(
         "--calibration",
@@ -48,15 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file; of ONNX print how far its alphas are from PyTorch's.
+    """Write the file or the folder; of ONNX print how far its alphas are from PyTorch's.
 
     Every path is checked before the network is loaded.
 
     Raises:
         InputError: a path is wrong, a package is missing, the preset has no int8 form, or the file that was written
-            does not give PyTorch's alphas; then nothing is left at ``FILE``.
+            does not give PyTorch's alphas; then nothing is left at ``OUTPUT``.
     """
-    _check(args)
+    folder = not args.output.suffix
+    file = args.output / transformers_js.MODEL if folder else args.output
+    _check(args, file)
 
     from sdnet_pl.inference.weights import NO_LICENCE, read_weights, write_weights
 
@@ -70,7 +74,12 @@ def run(args: argparse.Namespace) -> int:
     from sdnet_pl.inference.calibration import built_in, from_folder
     from sdnet_pl.inference.onnx_file import write_onnx
 
-    precision, size = args.precision or "fp32", trained.training_size
+    precision, size = args.precision or ("fp16-weights" if folder else "fp32"), trained.training_size
+    if folder and trained.trimap:
+        raise InputError(
+            f"{args.weights} holds a network that needs a trimap, which transformers.js has no pipeline for; give a "
+            f"file, such as {args.output}.onnx."
+        )
     if precision == "int8" and trained.preset not in INT8_PRESETS:
         raise InputError(
             f"{args.weights} holds the preset {trained.preset!r}, which is slower in int8 than in fp32; export it "
@@ -91,47 +100,64 @@ def run(args: argparse.Namespace) -> int:
         "weights_licence": licence,
     }
     _say(f"tracing {trained.preset} and writing {precision}; this takes a minute")
-    difference = write_onnx(model, args.output, precision, pictures, properties)
+    difference = write_onnx(model, file, precision, pictures, properties)
+    if folder:
+        transformers_js.write_configs(args.output, size)
     print(
-        f"{args.output}: {trained.preset}, {precision}, {args.output.stat().st_size / 1e6:.1f} MB; alpha "
+        f"{args.output}: {trained.preset}, {precision}, {file.stat().st_size / 1e6:.1f} MB; alpha "
         f"against PyTorch over {len(pictures)} pictures: mean error {difference.mean:.1e}, largest "
         f"{difference.largest:.1e}"
     )
     return 0
 
 
-def _check(args: argparse.Namespace) -> None:
-    if args.output.suffix not in (".onnx", WEIGHTS_SUFFIX):
-        raise InputError(f"{args.output} does not end in .onnx or {WEIGHTS_SUFFIX}; give a name that does.")
-    if args.output.is_dir():
-        raise InputError(f"{args.output} is a folder; give the name of a file.")
+def _check(args: argparse.Namespace, file: Path) -> None:
+    if file.suffix not in (".onnx", WEIGHTS_SUFFIX):
+        raise InputError(
+            f"{file} does not end in .onnx or {WEIGHTS_SUFFIX}; give a name that does, or a folder, without an ending."
+        )
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; give the name of a file.")
     weights = locate(args.weights)
-    if args.output.exists():
-        if args.output.resolve() == weights.resolve():
-            raise InputError(f"{args.output} would be overwritten by its own export; give another name.")
+    if file.exists():
+        if file.resolve() == weights.resolve():
+            raise InputError(f"{file} would be overwritten by its own export; give another name.")
         from sdnet_pl.data.provenance import foreign
 
-        if not _is_export(args.output):
-            raise foreign(args.output)
+        if not _is_export(file):
+            raise foreign(file)
         if not args.overwrite:
-            raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another name.")
-    if args.output.suffix == WEIGHTS_SUFFIX and (args.precision or args.calibration):
+            raise InputError(f"{file} exists already; give --overwrite to replace it, or another name.")
+    elif file != args.output:
+        _check_folder(args.output)
+    if file != args.output and args.precision == "fp16":
+        raise InputError("transformers.js gives a network float32, and --precision fp16 takes float16; leave it out.")
+    if file.suffix == WEIGHTS_SUFFIX and (args.precision or args.calibration):
         raise InputError("--precision and --calibration are for ONNX files; weights are kept in fp16: leave them out.")
     missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing and args.output.suffix == ".onnx":
+    if missing and file.suffix == ".onnx":
         raise InputError(f"export needs {', '.join(missing)}; install with: pip install 'sdnet_pl[export]'.")
     if args.calibration:
         from sdnet_pl.data.image_io import list_pictures
 
         list_pictures(args.calibration)
     try:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=args.output.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=file.parent):
             pass
     except OSError as error:
         raise InputError(
-            f"{args.output} cannot be written ({error.strerror or error}); give a name in a folder that can be written."
+            f"{file} cannot be written ({error.strerror or error}); give a name in a folder that can be written."
         ) from error
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder whose configs belong to another network."""
+    for name in (transformers_js.CONFIG, transformers_js.PREPROCESSOR):
+        if (folder / name).exists():
+            from sdnet_pl.data.provenance import foreign
+
+            raise foreign(folder / name)
 
 
 def _is_export(file: Path) -> bool:
