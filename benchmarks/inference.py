@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.timing import interleave, positive
-from sdnet_pl.inference.onnx_file import to_onnx
+from sdnet_pl.inference.export.onnx_file import to_onnx
 from sdnet_pl.nn import PRESETS, SDNet, create_model, fold_batch_norm
 from sdnet_pl.reporting.complexity import gmac
 from sdnet_pl.reporting.tables import to_markdown

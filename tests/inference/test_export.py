@@ -18,11 +18,11 @@ from torch import nn
 
 from sdnet_pl import __version__
 from sdnet_pl.cli import main
-from sdnet_pl.inference import onnx_file
-from sdnet_pl.inference.calibration import built_in, from_folder
-from sdnet_pl.inference.onnx_file import FusedPReLU
+from sdnet_pl.inference.export import onnx_file
+from sdnet_pl.inference.export.calibration import built_in, from_folder
+from sdnet_pl.inference.export.onnx_file import FusedPReLU
 from sdnet_pl.inference.weights import load_weights
-from sdnet_pl.nn import PRESETS, SDNet, create_model
+from sdnet_pl.nn import PRESETS, create_model
 from tests.conftest import SMALL
 
 # One network has every form of a layer that exports treat on their own: int8 is not for the preset that has PReLU.
@@ -98,7 +98,7 @@ def int8(folder: Path, fast: Path, photos: Path, fp32: Path) -> Path:
     arguments = ["--weights", str(fast), "--precision", "int8", "--calibration", str(photos)]
     with pytest.MonkeyPatch.context() as patch:
         # It starts from the same graph, which takes longer to trace than all else.
-        patch.setattr(onnx_file, "to_onnx", lambda model, precision: onnx.load(fp32))
+        patch.setattr(onnx_file, "to_onnx", lambda *_: onnx.load(fp32))
         assert main(["export", str(output), *arguments]) == 0
     return output
 
@@ -251,7 +251,7 @@ def test_no_weight_is_subnormal(precision: str, request: pytest.FixtureRequest):
 
 
 def test_the_command_states_the_error(fp32: Path, fast: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    def traced(model: SDNet, precision: str) -> onnx.ModelProto:
+    def traced(*_: object) -> onnx.ModelProto:
         return onnx.load(fp32)
 
     monkeypatch.setattr(onnx_file, "to_onnx", traced)
@@ -299,7 +299,7 @@ def test_a_file_that_gives_other_alphas_is_not_left(
     stem = next(weights for weights in proto.graph.initializer if "stem" in weights.name)
     values = onnx.numpy_helper.to_array(stem) * np.float32(damage)
     stem.CopyFrom(onnx.numpy_helper.from_array(values, stem.name))
-    monkeypatch.setattr(onnx_file, "to_onnx", lambda model, precision: proto)
+    monkeypatch.setattr(onnx_file, "to_onnx", lambda *_: proto)
     output = tmp_path / "out" / "model.onnx"
     message = error_of(capsys, output, "--weights", fast)
     assert f"{output} is not written: in fp32" in message
@@ -352,7 +352,7 @@ def test_a_folder_that_transformers_js_could_not_run_is_refused(fast: Path, trim
 
 def test_bad_input(tmp_path: Path, fast: Path, trimap: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     output = tmp_path / "m.onnx"
-    assert "m.pt does not end in .onnx or .safetensors" in error_of(capsys, tmp_path / "m.pt", "--weights", fast)
+    assert "m.pt ends in none of .onnx, .tflite" in error_of(capsys, tmp_path / "m.pt", "--weights", fast)
     assert "no weights nowhere.ckpt" in error_of(capsys, output, "--weights", "nowhere.ckpt")
     assert "/nowhere does not exist" in error_of(capsys, output, "--weights", fast, "--calibration", "/nowhere")
     message = error_of(capsys, output, "--weights", trimap, "--precision", "int8")
@@ -364,7 +364,7 @@ def test_bad_input(tmp_path: Path, fast: Path, trimap: Path, capsys, monkeypatch
     message = error_of(capsys, tmp_path / "file" / "m.onnx", "--weights", fast)
     assert f"{tmp_path / 'file' / 'm.onnx'} cannot be written" in message
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    assert "needs onnxscript; install with: pip install 'sdnet_pl[export]'" in error_of(
+    assert "need onnxscript; install with: pip install 'sdnet_pl[export]'" in error_of(
         capsys, output, "--weights", fast
     )
     assert not output.exists()

@@ -1,40 +1,47 @@
-"""The command ``sdnet-pl export``: a trained network as ONNX (checked against PyTorch) or weights alone."""
+"""The command ``sdnet-pl export``: a trained network for other runtimes (checked against PyTorch) or weights alone."""
 
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
 import json
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from sdnet_pl.cli.options import add_overwrite, add_weights
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference import transformers_js
+from sdnet_pl.inference.export import transformers_js
+from sdnet_pl.inference.export.formats import FORMATS, is_ours, require, size_on_disk
 from sdnet_pl.inference.pretrained import locate
 
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 WEIGHTS_SUFFIX = ".safetensors"
-PRECISIONS = ("fp32", "fp16-weights", "fp16", "int8")
+PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for precision in form.limits))
 # Where int8 is faster than fp32 on a CPU, as measured with ONNX Runtime; sdnet-tiny's few channels do not pay for it.
 INT8_PRESETS = ("sdnet", "sdnet-fast")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
+    formats = ", ".join(f"{suffix} ({form.runtime})" for suffix, form in FORMATS.items())
     parser.add_argument(
         "output",
         type=Path,
         metavar="OUTPUT",
-        help="what to write: MODEL.onnx; MODEL.safetensors for weights that this package reads (fp16); or a folder, a "
-        "name without an ending, with the ONNX file as transformers.js reads it",
+        help=f"what to write, by its ending: {formats}; {WEIGHTS_SUFFIX} for weights that this package reads (fp16); a "
+        "name without an ending becomes a folder for transformers.js",
     )
     add_weights(parser)
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        help="of an ONNX file: fp32 (default); fp16-weights: half the size, the same time (default of a folder); fp16: "
-        "takes and returns float16, for GPUs; int8: faster on CPUs",
+        help="fp32; fp16-weights: half the size, the same time; fp16: computes in half precision, for GPUs and NPUs; "
+        "int8: smaller, and faster on CPUs (default: the first that the format has of fp16-weights for a folder, "
+        "OpenVINO and ncnn, fp16 for Core ML, fp32)",
+    )
+    parser.add_argument(
+        "--shape",
+        metavar="WIDTHxHEIGHT",
+        help="the only size of the pictures that the file takes, multiples of 32; for NPUs (default: any, or a square "
+        "of the training size where a format needs one size)",
     )
     parser.add_argument(
         "--calibration",
@@ -50,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file or the folder; of ONNX print how far its alphas are from PyTorch's.
+    """Write the file or the folder, and print how far its alphas are from PyTorch's.
 
     Every path is checked before the network is loaded.
 
@@ -71,16 +78,17 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.output}: {trained.preset}, {args.output.stat().st_size / 1e6:.1f} MB")
         return 0
 
-    from sdnet_pl.inference.calibration import built_in, from_folder
-    from sdnet_pl.inference.onnx_file import write_onnx
+    from sdnet_pl.inference.export.calibration import built_in, from_folder
+    from sdnet_pl.inference.export.parity import write_checked
 
-    precision, size = args.precision or ("fp16-weights" if folder else "fp32"), trained.training_size
+    form, size = FORMATS[file.suffix], trained.training_size
+    precision = args.precision or ("fp16-weights" if folder else next(iter(form.limits)))
     if folder and trained.trimap:
         raise InputError(
             f"{args.weights} holds a network that needs a trimap, which transformers.js has no pipeline for; give a "
             f"file, such as {args.output}.onnx."
         )
-    if precision == "int8" and trained.preset not in INT8_PRESETS:
+    if precision == "int8" and file.suffix == ".onnx" and trained.preset not in INT8_PRESETS:
         raise InputError(
             f"{args.weights} holds the preset {trained.preset!r}, which is slower in int8 than in fp32; export it "
             f"with --precision fp32 (int8 is for {', '.join(INT8_PRESETS)})."
@@ -100,23 +108,28 @@ def run(args: argparse.Namespace) -> int:
         "weights_licence": licence,
     }
     _say(f"tracing {trained.preset} and writing {precision}; this takes a minute")
-    difference = write_onnx(model, file, precision, pictures, properties)
+    shape = _shape(args.shape, model.size_multiple) if args.shape else (size, size) if form.sides == "fixed" else None
+    difference = write_checked(model, file, shape, precision, pictures, properties)
     if folder:
         transformers_js.write_configs(args.output, size)
-    print(
-        f"{args.output}: {trained.preset}, {precision}, {file.stat().st_size / 1e6:.1f} MB; alpha "
-        f"against PyTorch over {len(pictures)} pictures: mean error {difference.mean:.1e}, largest "
+    compared = (
+        f"alpha against PyTorch over {len(pictures)} pictures: mean error {difference.mean:.1e}, largest "
         f"{difference.largest:.1e}"
+        if difference
+        else f"not compared with PyTorch, because {form.runtime} does not run on this machine"
     )
+    sides = f", {shape[1]}×{shape[0]} pixels" if shape else ""
+    print(f"{args.output}: {trained.preset}, {precision}{sides}, {size_on_disk(file) / 1e6:.1f} MB; {compared}")
     return 0
 
 
 def _check(args: argparse.Namespace, file: Path) -> None:
-    if file.suffix not in (".onnx", WEIGHTS_SUFFIX):
+    if file.suffix not in (*FORMATS, WEIGHTS_SUFFIX):
         raise InputError(
-            f"{file} does not end in .onnx or {WEIGHTS_SUFFIX}; give a name that does, or a folder, without an ending."
+            f"{file} ends in none of {', '.join([*FORMATS, WEIGHTS_SUFFIX])}; give a name that does, or a folder, "
+            "without an ending."
         )
-    if file.is_dir():
+    if file.is_dir() and file.suffix != ".mlpackage":
         raise InputError(f"{file} is a folder; give the name of a file.")
     weights = locate(args.weights)
     if file.exists():
@@ -132,11 +145,19 @@ def _check(args: argparse.Namespace, file: Path) -> None:
         _check_folder(args.output)
     if file != args.output and args.precision == "fp16":
         raise InputError("transformers.js gives a network float32, and --precision fp16 takes float16; leave it out.")
-    if file.suffix == WEIGHTS_SUFFIX and (args.precision or args.calibration):
-        raise InputError("--precision and --calibration are for ONNX files; weights are kept in fp16: leave them out.")
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing and file.suffix == ".onnx":
-        raise InputError(f"export needs {', '.join(missing)}; install with: pip install 'sdnet_pl[export]'.")
+    if file.suffix == WEIGHTS_SUFFIX:
+        if args.precision or args.calibration or args.shape:
+            raise InputError(
+                "--precision, --calibration and --shape are for other runtimes, and weights are kept in fp16: leave "
+                "them out."
+            )
+    else:
+        form = FORMATS[file.suffix]
+        if args.precision and args.precision not in form.limits:
+            raise InputError(
+                f"{form.runtime} files have no precision {args.precision} here; give {' or '.join(form.limits)}."
+            )
+        require(file.suffix)
     if args.calibration:
         from sdnet_pl.data.image_io import list_pictures
 
@@ -162,14 +183,25 @@ def _check_folder(folder: Path) -> None:
 
 def _is_export(file: Path) -> bool:
     """Whether a file says of itself that this command wrote it."""
-    data = file.read_bytes()
     if file.suffix != WEIGHTS_SUFFIX:
-        return b"sdnet_pl_version" in data  # a key of the metadata, whose text a protobuf holds as it is
+        return is_ours(file)
+    data = file.read_bytes()
     try:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         return str(header["__metadata__"]["format"]).startswith("sdnet_pl ")
     except (ValueError, KeyError, TypeError):
         return False
+
+
+def _shape(text: str, multiple: int) -> tuple[int, int]:
+    """Height and width of ``WIDTHxHEIGHT``."""
+    try:
+        width, height = map(int, text.split("x"))
+    except ValueError:
+        width = height = 0
+    if min(width, height) < 1 or width % multiple or height % multiple:
+        raise InputError(f"--shape {text}: give WIDTHxHEIGHT in pixels, multiples of {multiple}, such as 384x512.")
+    return height, width
 
 
 def _say(text: str) -> None:

@@ -30,6 +30,7 @@ OTHER_COMMANDS = {
     "video": "cut the people out of videos, with their sound",
     "serve": "cut people out by HTTP and on a page, on this machine",
     "export": "write a trained network as an ONNX file, checked against PyTorch",
+    "benchmark": "time networks on this machine, and tell their memory and file size",
     "explore": "show what a network makes of a photo, side outputs and all, in one picture",
     "prepare": "turn a public data set as downloaded into one that trains and scores fast",
     "compose": "write a benchmark's composites, alphas and trimaps, to run another method on",

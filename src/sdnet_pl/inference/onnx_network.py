@@ -27,6 +27,8 @@ class OnnxNetwork:
     Attributes:
         size: longer side in pixels of the pictures that the network has learned.
         trimap: whether it takes a trimap as fourth channel.
+        precision: in which the file was written.
+        shape: height and width of the pictures; none if they are free.
 
     Raises:
         InputError: the file is damaged or not an export of this package, or ONNX Runtime has no such device.
@@ -46,11 +48,15 @@ class OnnxNetwork:
             )
             properties = self._session.get_modelmeta().custom_metadata_map
             self.size, self.trimap = int(properties["training_size"]), bool(json.loads(properties["trimap"]))
+            self.precision = properties["precision"]
         except Exception as error:  # of a damaged file ONNX Runtime raises half a dozen types
             raise InputError(
                 f"{path} is damaged, or sdnet-pl export did not write it ({type(error).__name__}); export it again."
             ) from error
-        self._dtype = np.float16 if self._session.get_inputs()[0].type == "tensor(float16)" else np.float32
+        given = self._session.get_inputs()[0]
+        height, width = given.shape[2:]
+        self.shape = (height, width) if isinstance(height, int) else None
+        self._dtype = np.float16 if given.type == "tensor(float16)" else np.float32
         logger.info("Matting with ONNX Runtime on %s.", device)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,6 +1,5 @@
-"""One ONNX file out of a network: traced, brought to its precision, described, and compared with PyTorch."""
+"""ONNX: one file, traced, brought to its precision and described."""
 
-import json
 import logging
 import tempfile
 import warnings
@@ -8,35 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from torch import Tensor, nn
 
-from sdnet_pl.data.files import atomic_write, naming, to_disk
-from sdnet_pl.errors import InputError
+from sdnet_pl.data.files import naming, to_disk
+from sdnet_pl.inference.export.parity import Loaded, Picture
+from sdnet_pl.inference.onnx_network import OnnxNetwork
 from sdnet_pl.nn import SDNet, fold_batch_norm
 from sdnet_pl.nn.ampa import SqueezeExcitation
 from sdnet_pl.nn.sdnet import MIN_SIZE
 
 OPSET = 18  # the lowest of torch's exporter
-
-# Mean and largest difference to PyTorch's alpha above which a file is refused. In fp32 another order of summation gives
-# 1e-6; beyond the others the alpha shows.
-LIMITS = {"fp32": (1e-4, 1e-4), "fp16-weights": (2e-3, 0.25), "fp16": (2e-3, 0.25), "int8": (2e-2, 1.0)}
-
-
-class Difference(NamedTuple):
-    """How far alphas are from PyTorch's, in [0, 1]: the mean over all pixels, and the largest."""
-
-    mean: float
-    largest: float
 
 
 class FusedPReLU(nn.Module):
@@ -92,64 +79,46 @@ class Padded(nn.Module):
         return alpha[..., :height, :width]
 
 
-def write_onnx(
-    model: SDNet, path: Path, precision: str, pictures: Sequence[NDArray[np.float32]], properties: Mapping[str, str]
-) -> Difference:
-    """Writes a network as one ONNX file, checked before it takes its name.
-
-    Args:
-        model: In eval mode; it is left as it is.
-        path: The file; one that exists is replaced. Nothing is left there where a check fails.
-        precision: A key of ``LIMITS``.
-        pictures: Inputs ``[1, C, H, W]`` in [0, 1] on which the file's alphas are compared with the network's.
-        properties: What the file says of itself beside what :func:`describe` does.
-
-    Returns:
-        The difference to the network's alphas over ``pictures``.
-
-    Raises:
-        InputError: The file's alphas are too far from the network's.
-        OSError: The file cannot be written.
-    """
-    proto = to_onnx(model, precision)
+def write(
+    model: SDNet,
+    path: Path,
+    shape: tuple[int, int] | None,
+    precision: str,
+    pictures: Sequence[Picture],
+    properties: Mapping[str, str],
+) -> None:
+    """Write ``path``; without a ``shape`` any batch and any sides of at least 32 work: the graph pads and crops."""
+    proto = to_onnx(model, precision, shape)
     if precision == "int8":
         proto = quantize(proto, pictures)
     if precision == "fp16-weights":
         _store_half(proto.graph)
-    onnx.helper.set_model_props(proto, describe(model, precision) | dict(properties))
-    with atomic_write(path) as temporary:
-        onnx.save(proto, temporary)
-        to_disk(temporary)
-        onnx.checker.check_model(temporary, full_check=True)
-        # Beside the pictures a batch of sides that are not square and no multiple of 32: the sizes must be free.
-        corner = pictures[0][..., : MIN_SIZE + 16, : MIN_SIZE + 48]
-        resized = compare(model, temporary, [np.concatenate([corner, corner[..., ::-1], 1 - corner])])
-        difference = compare(model, temporary, pictures)
-        largest = float(np.maximum(difference.largest, resized.largest))  # max() would lose NaN
-        mean_limit, limit = LIMITS[precision]
-        # With NaN no comparison holds.
-        if not (difference.mean <= mean_limit and largest <= limit):
-            remedy = (
-                "train the network to its end, or install the versions of constraints.txt"
-                if precision == "fp32"
-                else "export it with --precision fp32"
-            )
-            raise InputError(
-                f"{path} is not written: in {precision} its alphas are off PyTorch's by {difference.mean:.1e} in the "
-                f"mean and {largest:.1e} at most, and {mean_limit:.0e} and {limit:.0e} are allowed; {remedy}."
-            )
-    return difference
+    sizes = f"height and width of at least {MIN_SIZE}; the graph itself pads to multiples and crops"
+    about = {"opset": str(OPSET), "size": "height and width as given" if shape else sizes}
+    onnx.helper.set_model_props(proto, about | dict(properties))
+    onnx.save(proto, path)
+    to_disk(path)
+    onnx.checker.check_model(path, full_check=True)
 
 
-def to_onnx(model: SDNet, precision: str) -> onnx.ModelProto:
+def load(path: Path, threads: int | None) -> Loaded:
+    """The network in ONNX Runtime on the CPU."""
+    network = OnnxNetwork(path, threads=threads)
+    return Loaded(network, network.precision, 3 + network.trimap, network.shape)
+
+
+def to_onnx(model: SDNet, precision: str, shape: tuple[int, int] | None = None) -> onnx.ModelProto:
     """The network as a graph from ``image`` to ``alpha``, with free ``batch``, ``height`` and ``width``.
+
+    With a ``shape``, for one picture of that height and width alone, as compilers for NPUs need it.
 
     BatchNorm is folded, and no weight is subnormal. ``fp16`` takes and returns float16; ``int8`` is still to be
     quantised by :func:`quantize`.
 
     Args:
         model: In eval mode; it is left as it is.
-        precision: A key of ``LIMITS``.
+        precision: One that the format has.
+        shape: Multiples of the network's ``size_multiple``.
     """
     network = fold_batch_norm(model).requires_grad_(False)
     half = precision == "fp16"
@@ -157,17 +126,18 @@ def to_onnx(model: SDNet, precision: str) -> onnx.ModelProto:
     if half:
         network.half()
     dim = torch.export.Dim
-    sizes = {0: dim("batch"), 2: dim("height", min=MIN_SIZE), 3: dim("width", min=MIN_SIZE)}
+    sizes = None if shape else {0: dim("batch"), 2: dim("height", min=MIN_SIZE), 3: dim("width", min=MIN_SIZE)}
     # No side is a multiple, and no two are equal: the tracer takes equal sizes for one.
-    example = torch.rand(2, model.in_channels, 4 * MIN_SIZE + 5, 6 * MIN_SIZE + 9)
+    batch, sides = (1, shape) if shape else (2, (4 * MIN_SIZE + 5, 6 * MIN_SIZE + 9))
+    example = torch.rand(batch, model.in_channels, *sides)
     with _quiet():
         program = torch.onnx.export(
-            Padded(network).eval(),
+            (network if shape else Padded(network)).eval(),
             (example.half() if half else example,),
             dynamo=True,
             input_names=["image"],
             output_names=["alpha"],
-            dynamic_shapes=(sizes,),
+            dynamic_shapes=(sizes,) if sizes else None,
             opset_version=OPSET,
             verbose=False,
         )
@@ -215,45 +185,6 @@ def _store_half(graph: onnx.GraphProto) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def describe(model: SDNet, precision: str) -> dict[str, str]:
-    """What a file says of itself: what it takes, what it gives, and how it was made."""
-    channels = "RGB and a trimap (0 background, 0.5 unknown, 1 foreground)" if model.trimap else "RGB"
-    dtype = "float16" if precision == "fp16" else "float32"
-    multiple = model.size_multiple
-    return {
-        "sdnet_pl_version": version("sdnet_pl"),
-        "trimap": json.dumps(model.trimap),
-        "input": f"image: {channels}, {dtype} in [0, 1], NCHW [batch, {model.in_channels}, height, width]",
-        "output": f"alpha: {dtype} in [0, 1], NCHW [batch, 1, height, width]",
-        "size": f"height and width of at least {MIN_SIZE}; the graph itself pads to multiples of {multiple} and crops",
-        "size_multiple": str(multiple),
-        "precision": precision,
-        "opset": str(OPSET),
-        "batch_norm": "folded",
-        "code_licence": "Apache-2.0",
-    }
-
-
-def compare(model: nn.Module, file: Path, pictures: Sequence[NDArray[np.float32]]) -> Difference:
-    """The differences between a file's alphas and the network's on ``pictures``, NaN where a file gives NaN.
-
-    Args:
-        model: In eval mode.
-        file: An ONNX file of it.
-        pictures: ``[B, C, H, W]`` in [0, 1] each.
-    """
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    dtype = np.float16 if session.get_inputs()[0].type == "tensor(float16)" else np.float32
-    differences = []
-    for picture in pictures:
-        (alpha,) = session.run(["alpha"], {"image": picture.astype(dtype)})
-        with torch.inference_mode():
-            expected = model(torch.from_numpy(np.ascontiguousarray(picture))).numpy()
-        differences.append(np.abs(np.asarray(alpha, np.float32) - expected).ravel())
-    together = np.concatenate(differences)
-    return Difference(float(together.mean()), float(together.max()))
 
 
 def _replace(module: nn.Module, half: bool) -> None:
@@ -321,7 +252,7 @@ def _tidy(proto: onnx.ModelProto) -> onnx.ModelProto:
     for dim, name in zip(
         proto.graph.output[0].type.tensor_type.shape.dim, ("batch", "", "height", "width"), strict=True
     ):
-        if name:
+        if name and not dim.dim_value:
             dim.dim_param = name
     for weights in proto.graph.initializer:
         values = onnx.numpy_helper.to_array(weights)

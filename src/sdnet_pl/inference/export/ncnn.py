@@ -1,0 +1,81 @@
+"""ncnn: ``MODEL.ncnn.param`` with ``MODEL.ncnn.bin``, for phones and boards with ARM CPUs or Vulkan."""
+
+# PyTorch is imported to write alone: to run a file it is not needed.
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sdnet_pl.inference.export.parity import Loaded, Picture
+
+if TYPE_CHECKING:
+    from sdnet_pl.nn import SDNet
+
+HALF = (0x01306B47).to_bytes(4, "little")
+"""What stands before weights of 16 bits."""
+
+
+def write(
+    model: "SDNet",
+    path: Path,
+    shape: tuple[int, int] | None,
+    precision: str,
+    pictures: Sequence[Picture],
+    properties: Mapping[str, str],
+) -> None:
+    """Write ``path`` and the file of its weights; without a ``shape`` any multiples of 32 work.
+
+    The format has no place for what the file says of itself.
+    """
+    import pnnx
+    import torch
+
+    from sdnet_pl.nn import fold_batch_norm
+
+    network = fold_batch_norm(model).requires_grad_(False).eval()
+    step = network.size_multiple
+    # Two shapes that share no side: what is equal in both becomes fixed.
+    shapes = [shape] if shape else [(2 * step, 3 * step), (5 * step, 4 * step)]
+    first, *second = (torch.rand(1, model.in_channels, *sides) for sides in shapes)
+    with tempfile.TemporaryDirectory() as folder:  # pnnx leaves eight other files beside its own
+        pnnx.export(
+            network,
+            str(Path(folder) / "network.pt"),
+            (first,),
+            inputs2=tuple(second) or None,
+            ncnnparam=str(path),
+            ncnnbin=str(path.with_suffix(".bin")),
+            fp16=precision == "fp16-weights",
+        )
+    path.write_text(_named(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def load(path: Path, threads: int | None) -> Loaded:
+    """The network in ncnn on the CPU."""
+    import ncnn
+
+    network = ncnn.Net()
+    if threads:
+        network.opt.num_threads = threads
+    network.opt.use_fp16_arithmetic = network.opt.use_bf16_storage = False
+    network.load_param(str(path))
+    weights = path.with_suffix(".bin")
+    network.load_model(str(weights))
+
+    def run(picture: Picture) -> Picture:
+        extractor = network.create_extractor()
+        extractor.input("image", ncnn.Mat(np.ascontiguousarray(picture[0])))
+        return np.array(extractor.extract("alpha")[1])[None]
+
+    precision = "fp16-weights" if HALF in weights.read_bytes()[:64] else "fp32"
+    mean = next(line for line in path.read_text(encoding="utf-8").splitlines() if "normalization" in line)
+    return Loaded(run, precision, int(mean.split("2=")[1].split()[0]))
+
+
+def _named(param: str) -> str:
+    """The description of a graph with the input and output called ``image`` and ``alpha``."""
+    names = {"in0": "image", "out0": "alpha"}
+    lines = [" ".join(names.get(word, word) for word in line.split()) for line in param.splitlines()]
+    return "\n".join(lines) + "\n"
