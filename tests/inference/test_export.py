@@ -329,7 +329,7 @@ def test_a_thin_photo_is_shown_as_matte_shows_it(tmp_path: Path):
 def test_a_folder_has_the_layout_of_transformers_js(
     fp32: Path, fast: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(onnx_file, "to_onnx", lambda model, precision: onnx.load(fp32))
+    monkeypatch.setattr(onnx_file, "to_onnx", lambda *_: onnx.load(fp32))
     folder = tmp_path / "sdnet"
     assert main(["export", str(folder), "--weights", str(fast)]) == 0
     assert "sdnet: sdnet-fast, fp16-weights" in capsys.readouterr().out

@@ -123,5 +123,5 @@ def test_says_what_is_missing_and_what_is_wrong(
 
 
 def test_a_picture_of_other_sides_keeps_the_values_of_a_trimap() -> None:
-    trimap = np.random.default_rng(0).choice(np.float32([0, 0.5, 1]), (1, 1, 50, 70))
+    trimap = np.random.default_rng(0).choice(np.array([0, 0.5, 1], np.float32), (1, 1, 50, 70))
     assert set(np.unique(parity._resized(trimap, (64, 32)))) == {0, 0.5, 1}
