@@ -134,3 +134,12 @@ def test_the_smallest_side_is_that_of_the_networks():
     from sdnet_pl.inference import inputs
 
     assert inputs.MIN_SIZE == sdnet.MIN_SIZE
+
+
+def test_onnx_runtime_is_told_to_report_nothing_before_it_is_imported():
+    code = (
+        "import os, sys, sdnet_pl.inference; print(os.environ['ORT_DISABLE_TELEMETRY'], 'onnxruntime' in sys.modules)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout == "1 False\n"

@@ -1,8 +1,12 @@
 """From checkpoints and photos to alphas and cut-outs."""
 
+import os
 from typing import TYPE_CHECKING
 
 from sdnet_pl.lazy import lazy
+
+# ONNX Runtime 1.32 reports its use to its makers, on Linux too; disable_telemetry_events() comes too late for that.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Resolved on first use: the command line's help must not pay for importing torch.
 if TYPE_CHECKING:
