@@ -87,6 +87,15 @@ def test_wrong_options_are_refused_with_a_sentence(client: TestClient, photo: by
         assert message in answer.json()["detail"]
 
 
+def test_an_option_that_is_given_twice_must_be_the_same(client: TestClient, photo: bytes):
+    def ask(*words: str) -> Any:
+        return client.post(API, files={"file": photo}, params=[("om", word) for word in words], data={"om": "true"})
+
+    assert opened(ask("true")).ndim == 2
+    for words in (("false",), ("true", "false")):
+        assert "om is given as" in ask(*words).json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
@@ -245,7 +254,7 @@ def test_the_command_serves_on_loopback_without_torch_until_ctrl_c(photo: bytes)
     ) as server:
         assert server.stderr is not None
         line = server.stderr.readline()
-        address = line.split("the API at ")[1].split(API)[0]
+        address = line.split("API ")[1].split(API)[0]
         assert address.startswith("http://127.0.0.1:")
         with urlopen(Request(address + API, photo)) as answer:
             assert Image.open(io.BytesIO(answer.read())).mode == "RGBA"

@@ -41,18 +41,22 @@ def page(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator
     """The page on a screen; whatever it asks of another machine, or finds wrong, fails the test."""
     scheme, width, height = request.param
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
-    page, wrong = context.new_page(), []
-    elsewhere = (address, "data:", "blob:")
-    page.on("request", lambda asked: asked.url.startswith(elsewhere) or wrong.append(asked.url))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("response", lambda answer: answer.status < 400 or wrong.append(f"{answer.status} {answer.url}"))
+    page = context.new_page()
+    asked: list[str] = []
+    errors: list[str] = []
+    answers: list[tuple[int, str]] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("response", lambda answer: answers.append((answer.status, answer.url)))
     page.set_default_timeout(WAIT)
     page.goto(address)
     page.get_by_role("button", name="Cut out", exact=True).first.wait_for()
     yield page
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
-    assert wrong == []
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+    assert [answer for answer in answers if answer[0] >= 400] == []
+    assert errors == []
 
 
 def test_a_photo_is_cut_out_with_another_background(page: Any, photo: bytes):

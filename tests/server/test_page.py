@@ -78,6 +78,8 @@ def test_the_page_loads_nothing_from_elsewhere(page: TestClient):
         assert start not in answer.text
     assert "fonts.googleapis.com" not in page.get("/theme.css").text
     assert page.get("/docs").status_code == 200
+    for path in ("/", "/config", "/gradio_api/info"):
+        assert all(place not in page.get(path).text for place in ("site-packages", "/tmp/", "sdnet_pl-"))
 
 
 def test_a_photo_is_cut_out_and_downloaded(page: TestClient, photo: bytes):

@@ -75,14 +75,14 @@ def run(args: argparse.Namespace) -> int:
         )
         app = create_app(settings, page=not args.no_ui)
         address = f"http://{f'[{args.host}]' if ':' in args.host else args.host}:{listening.getsockname()[1]}"
-        page = "" if args.no_ui else f"the page at {address}/, "
-        print(
-            f"sdnet-pl: {page}the API at {address}/api/remove and its description at {address}/docs; Ctrl-C ends it",
-            file=sys.stderr,
-            flush=True,
-        )
+        page = "" if args.no_ui else f"page {address}/, "
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE)
         with suppress(KeyboardInterrupt):  # which uvicorn passes on when it has ended
+            print(
+                f"sdnet-pl: {page}API {address}/api/remove, its description {address}/docs; Ctrl-C ends it",
+                file=sys.stderr,
+                flush=True,
+            )
             uvicorn.Server(config).run(sockets=[listening])
     return 0
 

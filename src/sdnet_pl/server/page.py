@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,6 @@ from fastapi import FastAPI
 
 # Read when Gradio is imported, and later: nothing is sent to its makers.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import gradio as gr
 from gradio import processing_utils
 
@@ -42,8 +42,9 @@ def mount(app: FastAPI, service: Service) -> None:
     folder = Path(tempfile.mkdtemp(prefix="sdnet_pl-"))  # for this user alone
     uploads = folder / "uploads"
     uploads.mkdir()
-    os.environ.update(GRADIO_TEMP_DIR=str(uploads), GRADIO_EXAMPLES_CACHE=str(uploads), TQDM_DISABLE="1")
+    os.environ.update(GRADIO_TEMP_DIR=str(uploads), GRADIO_EXAMPLES_CACHE=str(uploads))
     processing_utils.hash_seed = os.urandom(32)  # the names of files cannot be computed from what they hold
+    delete = weakref.finalize(app, shutil.rmtree, folder, True)  # also where the server ends before it begins
     inner = app.router.lifespan_context
 
     @asynccontextmanager
@@ -52,7 +53,7 @@ def mount(app: FastAPI, service: Service) -> None:
             async with inner(app) as state:
                 yield state
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            delete()
 
     app.router.lifespan_context = lifespan
     jobs = Jobs(service, folder)
@@ -157,7 +158,7 @@ def _background() -> tuple[gr.Radio, gr.ColorPicker, gr.Image]:
     def show(kind: str) -> tuple[Any, Any]:
         return gr.update(visible=kind == "Colour"), gr.update(visible=kind == "Picture")
 
-    kind.change(show, kind, [color, picture], api_visibility="private", queue=False, show_progress="hidden")
+    kind.change(show, kind, [color, picture], api_visibility="private", show_progress="hidden")
     return kind, color, picture
 
 

@@ -65,27 +65,30 @@ async def read(request: Request) -> Asked:
         raise InputError(
             f"The form cannot be read ({error.detail}); send it as curl -F file=@photo.jpg does."
         ) from error
-    options = {**request.query_params, **fields}
+    options: dict[str, str] = {}
+    for name, value in (*request.query_params.multi_items(), *fields):
+        if options.setdefault(name, value) != value:
+            raise InputError(f"{name} is given as {options[name]!r} and as {value!r}; give it once.")
     shown_by(options)
     return Asked(photo, options)
 
 
-async def _read_form(request: Request) -> tuple[IO[bytes], dict[str, str]]:
+async def _read_form(request: Request) -> tuple[IO[bytes], list[tuple[str, str]]]:
     form = await request.form(max_files=1, max_fields=len(OPTIONS) + len(WITHOUT_EFFECT))
-    fields = {name: value for name, value in form.multi_items() if isinstance(value, str) and name != "file"}
-    shown_by(fields)
+    fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str) and name != "file"]
+    shown_by(dict(fields))
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise InputError("The form has no file; send the picture as its part file: -F file=@photo.jpg")
     return file.file, fields
 
 
-async def _read_body(request: Request) -> tuple[IO[bytes], dict[str, str]]:
+async def _read_body(request: Request) -> tuple[IO[bytes], list[tuple[str, str]]]:
     photo = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 it is handed on
     async for chunk in request.stream():
         photo.write(chunk)
     photo.seek(0)
-    return photo, {}
+    return photo, []
 
 
 def shown_by(options: Mapping[str, str]) -> dict[str, Any]:

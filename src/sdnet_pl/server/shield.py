@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ _HEADERS = {
     # Gradio's page is scripted inline.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
-    "font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; frame-ancestors 'self'",
+    "font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; "
+    "base-uri 'self'; frame-ancestors 'self'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -74,13 +76,22 @@ class Shield:
         most = MAX_VIDEO_BYTES if path == _UPLOAD else _MAX_EVENT_BYTES
         receive = bounded(receive, request.headers.get("content-length"), most)
         if path == _UPLOAD:
-            if sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file()) > MAX_DISK_BYTES:
+            if _size(self._folder) > MAX_DISK_BYTES:
                 raise _RefusedError(503, "The server's disk space for visitors is full; try again later.")
             return receive
         body = await Request(scope, receive).body()
         if path == _EVENT and _names_elsewhere(body):
             raise _RefusedError(400, "This server loads nothing from elsewhere; upload the file.")
         return _replayed(body, receive)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder, of which some may be deleted meanwhile."""
+    found = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            found += file.stat().st_size
+    return found
 
 
 class _RefusedError(Exception):
