@@ -162,12 +162,9 @@ def test_a_body_that_does_not_arrive_gives_its_place_back(client: TestClient, mo
 
 
 def test_nothing_is_worked_on_for_a_client_that_is_gone():
-    async def gone() -> bool:
-        return True
-
     async def ask() -> None:
         with pytest.raises(GoneError):
-            await Queue(1, 0).work(gone, pytest.fail, "it was worked on")
+            await Queue(1, 0).work(lambda: True, pytest.fail, "it was worked on")
 
     asyncio.run(ask())
 

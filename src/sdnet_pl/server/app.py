@@ -1,5 +1,6 @@
 """The HTTP API, as users of rembg's server know it: photos in, PNGs out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -70,8 +71,12 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     async def remove_background(request: Request) -> Response:
         with service.place():
             asked = await requests.read(request)
-            with asked.photo:
-                png = await service.queue.work(request.is_disconnected, _cut_out, service, asked)
+            gone = asyncio.create_task(requests.until_gone(request))
+            try:
+                with asked.photo:
+                    png = await service.queue.work(gone.done, _cut_out, service, asked)
+            finally:
+                gone.cancel()
         return Response(png, media_type="image/png")
 
     @app.get("/api/remove", include_in_schema=False)

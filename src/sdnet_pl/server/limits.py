@@ -1,7 +1,7 @@
 """What keeps a server's memory, disk and time bounded, whatever is sent to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
@@ -71,7 +71,7 @@ class Queue:
 
     async def work(
         self,
-        gone: Callable[[], Awaitable[bool]] | None,
+        gone: Callable[[], bool] | None,
         function: Callable[P, R],
         /,
         *args: P.args,
@@ -89,7 +89,7 @@ class Queue:
             GoneError: it did.
         """
         async with self._turns:
-            if gone is not None and await gone():
+            if gone is not None and gone():
                 raise GoneError
             return await asyncio.to_thread(function, *args, **kwargs)
 

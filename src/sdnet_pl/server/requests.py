@@ -91,6 +91,12 @@ async def _read_body(request: Request) -> tuple[IO[bytes], list[tuple[str, str]]
     return photo, []
 
 
+async def until_gone(request: Request) -> None:
+    """Wait until the client of a request that is read goes away: asking once sees only what has come in already."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 def shown_by(options: Mapping[str, str]) -> dict[str, Any]:
     """What options ask to be shown, as arguments of :func:`sdnet_pl.remove`.
 
