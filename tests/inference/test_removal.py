@@ -178,7 +178,7 @@ def test_files_of_others_are_not_replaced(tmp_path: Path, photo: np.ndarray, ses
 @pytest.fixture(scope="module")
 def trimap(expected: np.ndarray) -> np.ndarray:
     alpha = torch.from_numpy(expected[..., 3].astype(np.float32) / 255)
-    return predicted_trimap(alpha[None, None], band=12)[0, 0].numpy()
+    return predicted_trimap(alpha[None, None], 0.1, 0.9, 12)[0, 0].numpy()
 
 
 @pytest.mark.parametrize("kind", ["array", "picture", "file", "colours"])

@@ -26,7 +26,7 @@ def test_a_predicted_trimap_is_certain_where_everything_around_is():
     alpha = torch.zeros(1, 1, 40, 60)
     alpha[..., 30:] = 1
     alpha[..., 28:32] = 0.5
-    trimap = predicted_trimap(alpha, band=4)
+    trimap = predicted_trimap(alpha, 0.1, 0.9, 4)
     assert trimap.dtype == torch.uint8
     columns = torch.full((60,), 128, dtype=torch.uint8)
     columns[: 28 - 4], columns[32 + 4 :] = 0, 255  # the picture's own border makes nothing unknown

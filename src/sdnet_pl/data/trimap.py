@@ -74,7 +74,7 @@ def banded_trimap(alpha: Image, foreground_band: float, background_band: float) 
     return trimap
 
 
-def predicted_trimap(alpha: Tensor, low: float = 0.1, high: float = 0.9, band: int = 6) -> Tensor:
+def predicted_trimap(alpha: Tensor, low: float, high: float, band: int) -> Tensor:
     """A trimap from a network's alpha: certain where everything within ``band`` pixels says so.
 
     Args:

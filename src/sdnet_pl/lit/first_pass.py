@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sdnet_pl.data.trimap import predicted_trimap
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference import two_pass
 from sdnet_pl.inference.weights import read_weights
 from sdnet_pl.nn import fold_batch_norm
 from sdnet_pl.nn.sdnet import MIN_SIZE
@@ -51,9 +52,10 @@ class FirstPass:
         return torch.cat(trimaps)
 
     def trimap(self, image: Tensor) -> Tensor:
-        """The trimap of a picture ``[1, 3, H, W]``: uint8 ``[1, 1, H, W]``."""
-        longer = max(image.shape[-2:])
-        return predicted_trimap(self._alpha(image, min(self.size, longer)), band=max(1, longer // 64))
+        """The trimap of a picture ``[1, 3, H, W]``, as cut-outs of two passes have it: uint8 ``[1, 1, H, W]``."""
+        alpha = self._alpha(image, min(self.size, max(image.shape[-2:])))
+        trimap = two_pass.predicted_trimap(alpha[0, 0].cpu().numpy())
+        return torch.from_numpy(trimap)[None, None].to(image.device)
 
     @torch.no_grad()
     def _alpha(self, image: Tensor, longer_side: float) -> Tensor:
