@@ -52,7 +52,7 @@ def blocks(page: Path) -> list[Block]:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
-    """What the pages name: photos, pictures to train on, a run, and this repository's experiments."""
+    """What the pages name: photos, pictures to train on, a run, and this repository's experiments and source."""
     root = tmp_path_factory.mktemp("desk")
     draw_pictures(root / "pictures")
     people, scenes = ProceduralPortraits(size=128), ProceduralBackgrounds(size=128)
@@ -68,7 +68,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
     Image.fromarray(alpha // 2).save(root / "MODNet/hill.png")
     Image.fromarray(np.select([alpha == 0, alpha == 255], [0, 255], 128).astype(np.uint8)).save(root / "trimap.png")
     make_video(root / "clip.mp4")
-    (root / "experiments").symlink_to(ROOT / "experiments")
+    for name in ("experiments", "src", "hubconf.py"):
+        (root / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / "experiments/quickstart/cutouts.yaml", root / "CONFIG")
     shutil.copytree(trained, root / "RUN")
     return root

@@ -21,6 +21,7 @@ ROOMS = [
     "synthetic",
     "data",
     "inference",
+    "hub",
     "reporting",
     "explore",
     "lit",
@@ -75,7 +76,7 @@ def test_every_room_is_in_the_plan():
 
 
 HEAVY = {"torch", "lightning", "numpy", "cv2", "kornia", "albumentations", "wandb", "jsonargparse"}
-HEAVY |= {"pandas", "matplotlib", "av", "fastapi", "gradio", "uvicorn"}
+HEAVY |= {"pandas", "matplotlib", "av", "fastapi", "gradio", "uvicorn", "huggingface_hub"}
 
 
 def imported_by(code: str) -> set[str]:

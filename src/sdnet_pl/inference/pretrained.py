@@ -18,7 +18,8 @@ QUALITIES = ("fast", "best")
 
 def pretrained_weights() -> list[str]:
     """The names of the weights that ship: a preset, with ``-trimap`` after it for a network that takes a trimap."""
-    return [Path(file).stem for file in checksums() if file.endswith(".safetensors")]
+    # A wheel lacks one of those that a clone has.
+    return [Path(file).stem for file in checksums() if file.endswith(".safetensors") and (FOLDER / file).exists()]
 
 
 def check_damage(file: Path) -> None:

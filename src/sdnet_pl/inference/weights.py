@@ -224,32 +224,35 @@ def inherited_licence(trained: Trained) -> str | None:
     return trained.licence + _INHERITED
 
 
-def write_weights(trained: Trained, path: Path, properties: Mapping[str, str]) -> None:
+def write_weights(
+    trained: Trained, path: Path, properties: Mapping[str, str], precision: torch.dtype = torch.float16
+) -> None:
     """Writes ``path``, whole or not at all: see ``weights_file``.
 
     Raises:
-        InputError: A number is not finite, or too large for fp16.
+        InputError: A number is not finite, or too large for the precision.
     """
-    write_bytes(path, weights_file(trained, properties))
+    write_bytes(path, weights_file(trained, properties, precision))
 
 
-def weights_file(trained: Trained, properties: Mapping[str, str]) -> bytes:
-    """The weights as a safetensors file: in fp16, but for BatchNorm's variances in fp32.
+def weights_file(trained: Trained, properties: Mapping[str, str], precision: torch.dtype = torch.float16) -> bytes:
+    """The weights as a safetensors file: in fp16, but for BatchNorm's variances in fp32; or all of them in fp32.
 
     A variance can be smaller than what fp16 holds. Subnormal numbers, which slow a CPU down, become zero.
 
     Raises:
-        InputError: A number is not finite, or too large for fp16.
+        InputError: A number is not finite, or too large for the precision.
     """
     tensors = {}
     for key, value in trained.state.items():
         if key.endswith(_COUNTER):
             continue
-        value = value.to(torch.float32 if key.endswith("running_var") else torch.float16)
+        value = value.to(torch.float32 if key.endswith("running_var") else precision)
         if not value.isfinite().all():
             raise InputError(
-                f"{trained.source} cannot be written as fp16: {key} holds a number that is not finite or above 65504; "
-                "use the checkpoint itself, or one saved before training diverged."
+                f"{trained.source} cannot be written as {torch.finfo(precision).dtype}: {key} holds a number that is "
+                f"not finite or above {torch.finfo(precision).max:.5g}; use the checkpoint itself, or one saved before "
+                "training diverged."
             )
         tensors[key] = value.masked_fill(value.abs() < torch.finfo(value.dtype).smallest_normal, 0).contiguous()
     metadata = {

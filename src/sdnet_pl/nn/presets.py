@@ -1,5 +1,6 @@
 """The table of networks that have a name."""
 
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
@@ -59,13 +60,22 @@ def create_model(preset: str = "sdnet", *, trimap: bool = False, **changes: Any)
         >>> sum(p.numel() for p in model.parameters())
         2028728
     """
+    return SDNet(trimap=trimap, **arguments(preset, changes))
+
+
+def arguments(preset: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The constructor arguments of a preset, with changes.
+
+    Raises:
+        InputError: For an unknown preset or argument.
+    """
     if preset not in PRESETS:
         raise InputError(
             f"There is no preset {preset!r}; the presets are {', '.join(PRESETS)}{did_you_mean(preset, PRESETS, '.')}"
         )
-    arguments = signature(SDNet).parameters
+    known = signature(SDNet).parameters
     for name in changes:
-        if name not in arguments:
-            remedy = did_you_mean(name, arguments, f"; it has {', '.join(arguments)}.")
+        if name not in known:
+            remedy = did_you_mean(name, known, f"; it has {', '.join(known)}.")
             raise InputError(f"SDNet has no argument {name!r}{remedy}")
-    return SDNet(trimap=trimap, **PRESETS[preset] | changes)
+    return {**PRESETS[preset], **changes}
