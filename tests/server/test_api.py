@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+from threading import Event
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -167,6 +168,24 @@ def test_nothing_is_worked_on_for_a_client_that_is_gone():
             await Queue(1, 0).work(lambda: True, pytest.fail, "it was worked on")
 
     asyncio.run(ask())
+
+
+def test_work_whose_caller_is_cancelled_keeps_its_turn():
+    begun, end = Event(), Event()
+
+    def work() -> None:
+        begun.set()
+        end.wait()
+
+    async def ask() -> bool:
+        queue = Queue(1, 1)
+        first = asyncio.create_task(queue.work(None, work))
+        await asyncio.to_thread(begun.wait)
+        first.cancel()
+        asyncio.get_running_loop().call_later(0.2, end.set)
+        return await queue.work(None, end.is_set)
+
+    assert asyncio.run(ask())
 
 
 def test_a_failure_tells_no_path_and_stops_nobody(client: TestClient, monkeypatch: pytest.MonkeyPatch, photo: bytes):

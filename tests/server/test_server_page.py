@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from gradio.utils import get_hash_seed
 from PIL import Image
 
-from sdnet_pl.server import shield
+from sdnet_pl.server import limits, shield
 from sdnet_pl.server.app import create_app
 from sdnet_pl.server.jobs import BACKGROUNDS, Jobs
 from sdnet_pl.server.service import Service, Settings
@@ -147,9 +147,27 @@ def test_uploads_are_bounded(page: TestClient, monkeypatch: pytest.MonkeyPatch, 
         patch.setattr(shield, "MAX_VIDEO_BYTES", 100)
         assert page.post("/gradio_api/upload", files={"files": photo}).status_code == 413
     upload(page, photo)
-    monkeypatch.setattr(shield, "MAX_DISK_BYTES", 100)
+    monkeypatch.setattr(limits, "MAX_DISK_BYTES", 100)
     answer = page.post("/gradio_api/upload", files={"files": photo})
     assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True)
+
+
+def test_results_are_bounded_too(jobs: Jobs, file: str, monkeypatch: pytest.MonkeyPatch):
+    run(jobs.photo(file, *PLAIN))
+    monkeypatch.setattr(limits, "MAX_DISK_BYTES", 100)
+    with pytest.raises(gr.Error, match="disk space"):
+        run(jobs.photo(file, *PLAIN))
+
+
+def test_uploads_that_were_broken_off_are_deleted_when_they_are_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "uploads").mkdir()
+    left = tmp_path / "uploads" / "tmp123"
+    left.write_bytes(b"x")
+    limits.make_room(tmp_path)
+    assert left.exists()
+    monkeypatch.setattr(limits, "KEPT_SECONDS", -1)
+    limits.make_room(tmp_path)
+    assert not left.exists()
 
 
 def test_visitors_files_are_gone_when_the_server_ends(photo: bytes):

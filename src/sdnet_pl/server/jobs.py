@@ -25,7 +25,7 @@ from sdnet_pl.errors import InputError
 from sdnet_pl.inference.kinds import to_array
 from sdnet_pl.inference.predictor import shows_nobody
 from sdnet_pl.inference.rendering import BLUR, Background, Rendering, to_levels
-from sdnet_pl.server.limits import MAX_PHOTO_BYTES, Queue, TooLargeError
+from sdnet_pl.server.limits import MAX_PHOTO_BYTES, Queue, TooLargeError, make_room
 from sdnet_pl.server.service import Service
 
 BACKGROUNDS = ("Transparent", "Colour", "Picture", "Blurred")
@@ -182,6 +182,7 @@ class Jobs:
         for old in self._folder.glob("made-*"):
             if old.stat().st_mtime < time.time() - _KEPT:
                 shutil.rmtree(old, ignore_errors=True)
+        make_room(self._folder)
         return Path(tempfile.mkdtemp(prefix="made-", dir=self._folder))
 
 

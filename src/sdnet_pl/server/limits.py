@@ -1,8 +1,11 @@
 """What keeps a server's memory, disk and time bounded, whatever is sent to it."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from PIL import ImageFile
@@ -14,6 +17,10 @@ from sdnet_pl.errors import InputError
 MAX_PHOTO_BYTES = 64 * 2**20
 """Of the file of a photo; a JPEG of 50 megapixels has about 25."""
 MAX_VIDEO_BYTES = 512 * 2**20
+MAX_DISK_BYTES = 4 * 2**30
+"""Of all visitors' files together; more is taken when older ones were deleted."""
+KEPT_SECONDS = 3600
+"""For which a visitor's files are there."""
 BODY_SECONDS = 60
 """For a request to arrive: who sends slowly keeps others from their turn."""
 RETRY_AFTER = 5
@@ -30,7 +37,7 @@ class TooLargeError(InputError):
 
 
 class BusyError(InputError):
-    """A request for which there is no place in the queue."""
+    """A request for which there is no place now."""
 
 
 class GoneError(Exception):
@@ -50,7 +57,8 @@ class Queue:
 
     def __init__(self, working: int, waiting: int) -> None:
         self.working, self.waiting, self.taken = working, waiting, 0
-        self._turns = asyncio.Semaphore(working)
+        # No thread can be stopped: one whose caller is cancelled works on, and the next waits for it.
+        self._threads = ThreadPoolExecutor(working)
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -88,10 +96,13 @@ class Queue:
         Raises:
             GoneError: it did.
         """
-        async with self._turns:
+
+        def call() -> R:
             if gone is not None and gone():
                 raise GoneError
-            return await asyncio.to_thread(function, *args, **kwargs)
+            return function(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 def bounded(receive: Receive, length: str | None, most: int) -> Receive:
@@ -121,6 +132,24 @@ def bounded(receive: Receive, length: str | None, most: int) -> Receive:
         return message
 
     return within
+
+
+def make_room(folder: Path) -> None:
+    """Delete visitors' files that are old, also uploads that were broken off, which Gradio forgets.
+
+    Raises:
+        BusyError: the others fill the disk space that they may take.
+    """
+    found, oldest = 0, time.time() - KEPT_SECONDS
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            status = file.stat()
+            if file.is_file() and status.st_ctime < oldest:
+                file.unlink()
+            else:
+                found += status.st_size
+    if found > MAX_DISK_BYTES:
+        raise BusyError("The server's disk space for visitors is full; try again later.")
 
 
 def check_photo(photo: PackedPicture, max_megapixels: float) -> None:

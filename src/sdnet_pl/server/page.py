@@ -17,12 +17,10 @@ import gradio as gr
 from gradio import processing_utils
 
 from sdnet_pl.server.jobs import BACKGROUNDS, MAX_PHOTOS, MAX_VIDEO_SECONDS, Jobs
-from sdnet_pl.server.limits import MAX_VIDEO_BYTES
+from sdnet_pl.server.limits import KEPT_SECONDS, MAX_VIDEO_BYTES
 from sdnet_pl.server.service import Service
 from sdnet_pl.server.shield import Shield
 
-_KEPT = 3600
-"""Seconds for which a visitor's files are there."""
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 _CSS = """
 .gradio-container { width: 100% !important; max-width: 1180px !important; margin: 0 auto !important; }
@@ -82,7 +80,7 @@ def mount(app: FastAPI, service: Service) -> None:
 
 def _build(service: Service, jobs: Jobs) -> gr.Blocks:
     places = service.settings.threads + service.settings.queue
-    with gr.Blocks(title="sdnet_pl", analytics_enabled=False, delete_cache=(300, _KEPT)) as page:
+    with gr.Blocks(title="sdnet_pl", analytics_enabled=False, delete_cache=(300, KEPT_SECONDS)) as page:
         gr.Markdown(
             "# Cut people out\nNothing leaves the machine that runs this page. What you upload is deleted within an "
             f"hour or so. Photos may have up to {service.settings.max_megapixels:g} megapixels."

@@ -125,15 +125,15 @@ class Service:
         Raises:
             BusyError: none is free.
         """
-        begin, outcome = perf_counter(), "done"
+        begin, outcome = perf_counter(), "gone"  # also where the request is cancelled
         try:
             with self.queue.place():
                 yield
+            outcome = "done"
         except BusyError:
             outcome = "busy"
             raise
         except GoneError:
-            outcome = "gone"
             raise
         except (InputError, TimeoutError):
             outcome = "refused"

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sdnet_pl.server.limits import MAX_VIDEO_BYTES, RETRY_AFTER, TooLargeError, bounded
+from sdnet_pl.errors import InputError
+from sdnet_pl.server.limits import MAX_VIDEO_BYTES, RETRY_AFTER, BusyError, TooLargeError, bounded, make_room
 
-MAX_DISK_BYTES = 4 * 2**30
-"""Of all visitors' files together; more is taken when older ones were deleted."""
 _MAX_EVENT_BYTES = 2**20
 _GET = ("/assets/", "/static/", "/gradio_api/file=", "/gradio_api/heartbeat/")
 _GET_EXACT = (
@@ -67,37 +65,22 @@ class Shield:
             await self._app(scope, receive, _with_headers(send))
         except TooLargeError as error:
             await PlainTextResponse(str(error), 413)(scope, receive, send)
-        except _RefusedError as error:
-            headers = {"Retry-After": str(RETRY_AFTER)} if error.status == 503 else None
-            await PlainTextResponse(str(error), error.status, headers)(scope, receive, send)
+        except BusyError as error:
+            await PlainTextResponse(str(error), 503, {"Retry-After": str(RETRY_AFTER)})(scope, receive, send)
+        except InputError as error:
+            await PlainTextResponse(str(error), 400)(scope, receive, send)
 
     async def _checked(self, scope: Scope, receive: Receive, path: str) -> Receive:
         request = Request(scope)
         most = MAX_VIDEO_BYTES if path == _UPLOAD else _MAX_EVENT_BYTES
         receive = bounded(receive, request.headers.get("content-length"), most)
         if path == _UPLOAD:
-            if _size(self._folder) > MAX_DISK_BYTES:
-                raise _RefusedError(503, "The server's disk space for visitors is full; try again later.")
+            make_room(self._folder)
             return receive
         body = await Request(scope, receive).body()
         if path == _EVENT and _names_elsewhere(body):
-            raise _RefusedError(400, "This server loads nothing from elsewhere; upload the file.")
+            raise InputError("This server loads nothing from elsewhere; upload the file.")
         return _replayed(body, receive)
-
-
-def _size(folder: Path) -> int:
-    """Bytes of the files in a folder, of which some may be deleted meanwhile."""
-    found = 0
-    for file in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            found += file.stat().st_size
-    return found
-
-
-class _RefusedError(Exception):
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 def _is_needed(method: str, path: str) -> bool:
@@ -115,7 +98,7 @@ def _names_elsewhere(body: bytes) -> bool:
 
     def look(value: dict[str, Any]) -> dict[str, Any]:
         nonlocal found
-        found |= isinstance(path := value.get("path"), str) and not path.startswith("/")
+        found |= isinstance(path := value.get("path"), str) and not Path(path).is_absolute()
         return value
 
     try:
