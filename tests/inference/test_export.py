@@ -345,6 +345,7 @@ def test_a_folder_has_the_layout_of_transformers_js(
 def test_a_folder_that_transformers_js_could_not_run_is_refused(fast: Path, trimap: Path, tmp_path: Path, capsys):
     assert "needs a trimap" in error_of(capsys, tmp_path / "t", "--weights", trimap)
     assert "gives a network float32" in error_of(capsys, tmp_path / "t", "--weights", fast, "--precision", "fp16")
+    assert "give sdnet.onnx --weights sdnet, or another folder" in error_of(capsys, "sdnet", "--weights", fast)
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs/config.json").write_text("{}")
     assert "config.json exists and was not written by" in error_of(capsys, tmp_path / "theirs", "--weights", fast)

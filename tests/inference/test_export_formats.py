@@ -111,13 +111,19 @@ def test_says_what_is_missing_and_what_is_wrong(
     assert "ncnn files have no precision int8 here; give fp16-weights or fp32" in error(
         tmp_path / "m.param", "--precision", "int8"
     )
-    assert "--shape 100x64: give WIDTHxHEIGHT in pixels, multiples of 32" in error(
+    assert "--shape 100x64: give N or WIDTHxHEIGHT in pixels, multiples of 32" in error(
         tmp_path / "m.onnx", "--shape", "100x64"
     )
     foreign = tmp_path / "theirs.xml"
     foreign.write_text("<net/>")
     assert "theirs.xml" in error(foreign, "--overwrite")
     assert foreign.read_text() == "<net/>"
+    assert "from 32 to 4096" in error(tmp_path / "m.onnx", "--shape", "99999968x64")
+    weights = tmp_path / "model.bin"
+    weights.write_text("theirs")
+    for name in ("model.xml", "model.param"):
+        assert "exists already; give another name" in error(tmp_path / name, "--overwrite")
+    assert weights.read_text() == "theirs"
     monkeypatch.setattr("sdnet_pl.inference.export.formats.find_spec", lambda name: None)
     assert "pip install 'sdnet_pl[executorch]'" in error(tmp_path / "m.pte")
 

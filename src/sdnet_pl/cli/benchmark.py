@@ -4,7 +4,8 @@
 import argparse
 from pathlib import Path
 
-from sdnet_pl.cli.options import add_overwrite
+from sdnet_pl.cli.options import add_overwrite, to_shape
+from sdnet_pl.data.files import check_writable, write_text
 from sdnet_pl.errors import InputError
 
 
@@ -35,15 +36,18 @@ def run(args: argparse.Namespace) -> int:
     """Print the table: milliseconds of a picture, memory and file size.
 
     Raises:
-        InputError: a model, a size or a number is wrong, or the csv exists already.
+        InputError: a model, a size or a number is wrong, or the csv exists already or cannot be written.
     """
-    shapes = [_shape(text) for text in args.sizes]
+    shapes = [to_shape("--sizes", text) for text in dict.fromkeys(args.sizes)]
     for name in ("threads", "rounds"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise InputError(f"--{name} is {getattr(args, name)}; give 1 or more.")
-    if args.csv and args.csv.exists() and not args.overwrite:
-        raise InputError(f"{args.csv} exists already; give --overwrite to replace it, or another name.")
-    from sdnet_pl.data.files import write_text
+    if args.csv:
+        if args.csv.suffix != ".csv":
+            raise InputError(f"{args.csv} does not end in .csv; give a name that does.")
+        if args.csv.exists() and not args.overwrite:
+            raise InputError(f"{args.csv} exists already; give --overwrite to replace it, or another name.")
+        check_writable(args.csv)
     from sdnet_pl.data.parallel import usable_cores
     from sdnet_pl.reporting.latency import candidates, measure
     from sdnet_pl.reporting.tables import to_csv, to_markdown
@@ -53,15 +57,3 @@ def run(args: argparse.Namespace) -> int:
     if args.csv:
         write_text(args.csv, to_csv(rows))
     return 0
-
-
-def _shape(text: str) -> tuple[int, int]:
-    """Height and width of ``N`` or ``WIDTHxHEIGHT``."""
-    sides = text.split("x")
-    try:
-        width, height = (int(side) for side in (sides * 2 if len(sides) == 1 else sides))
-    except ValueError:
-        width = height = 0
-    if min(width, height) < 32 or width % 32 or height % 32:
-        raise InputError(f"--sizes {text}: give N or WIDTHxHEIGHT, multiples of 32 from 32 on.")
-    return height, width

@@ -5,13 +5,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from tempfile import TemporaryFile
 
-from sdnet_pl.cli.options import add_overwrite, add_weights
+from sdnet_pl.cli.options import add_overwrite, add_weights, to_shape
+from sdnet_pl.data.files import check_writable
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.export import transformers_js
-from sdnet_pl.inference.export.formats import FORMATS, is_ours, require, size_on_disk
-from sdnet_pl.inference.pretrained import locate
+from sdnet_pl.inference.export.formats import FORMATS, companion, is_ours, require, size_on_disk
+from sdnet_pl.inference.pretrained import locate, pretrained_weights
 
 WEIGHTS_SUFFIX = ".safetensors"
 PRECISIONS = tuple(dict.fromkeys(precision for form in FORMATS.values() for precision in form.limits))
@@ -39,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--shape",
-        metavar="WIDTHxHEIGHT",
-        help="the only size of the pictures that the file takes, multiples of 32; for NPUs (default: any, or a square "
-        "of the training size where a format needs one size)",
+        metavar="SIZE",
+        help="the only size of the pictures that the file takes: N or WIDTHxHEIGHT, multiples of 32; for NPUs "
+        "(default: any, or a square of the training size where a format needs one size)",
     )
     parser.add_argument(
         "--calibration",
@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """
     folder = not args.output.suffix
     file = args.output / transformers_js.MODEL if folder else args.output
+    shape = to_shape("--shape", args.shape) if args.shape else None
     _check(args, file)
 
     from sdnet_pl.inference.weights import NO_LICENCE, read_weights, write_weights
@@ -108,7 +109,8 @@ def run(args: argparse.Namespace) -> int:
         "weights_licence": licence,
     }
     _say(f"tracing {trained.preset} and writing {precision}; this takes a minute")
-    shape = _shape(args.shape, model.size_multiple) if args.shape else (size, size) if form.sides == "fixed" else None
+    if form.sides == "fixed":
+        shape = shape or (size, size)
     difference = write_checked(model, file, shape, precision, pictures, properties)
     if folder:
         transformers_js.write_configs(args.output, size)
@@ -129,6 +131,11 @@ def _check(args: argparse.Namespace, file: Path) -> None:
             f"{file} ends in none of {', '.join([*FORMATS, WEIGHTS_SUFFIX])}; give a name that does, or a folder, "
             "without an ending."
         )
+    if str(args.output) in pretrained_weights():
+        raise InputError(
+            f"{args.output} names weights that ship, and the first word names what to write; give "
+            f"{args.output}.onnx --weights {args.output}, or another folder."
+        )
     if file.is_dir() and file.suffix != ".mlpackage":
         raise InputError(f"{file} is a folder; give the name of a file.")
     weights = locate(args.weights)
@@ -143,6 +150,8 @@ def _check(args: argparse.Namespace, file: Path) -> None:
             raise InputError(f"{file} exists already; give --overwrite to replace it, or another name.")
     elif file != args.output:
         _check_folder(args.output)
+    elif (beside := companion(file)) and beside.exists():
+        raise InputError(f"{beside}, where the weights of {file} go, exists already; give another name.")
     if file != args.output and args.precision == "fp16":
         raise InputError("transformers.js gives a network float32, and --precision fp16 takes float16; leave it out.")
     if file.suffix == WEIGHTS_SUFFIX:
@@ -162,14 +171,8 @@ def _check(args: argparse.Namespace, file: Path) -> None:
         from sdnet_pl.data.image_io import list_pictures
 
         list_pictures(args.calibration)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=file.parent):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{file} cannot be written ({error.strerror or error}); give a name in a folder that can be written."
-        ) from error
+    if not file.is_dir():  # Core ML's
+        check_writable(file)
 
 
 def _check_folder(folder: Path) -> None:
@@ -191,17 +194,6 @@ def _is_export(file: Path) -> bool:
         return str(header["__metadata__"]["format"]).startswith("sdnet_pl ")
     except (ValueError, KeyError, TypeError):
         return False
-
-
-def _shape(text: str, multiple: int) -> tuple[int, int]:
-    """Height and width of ``WIDTHxHEIGHT``."""
-    try:
-        width, height = map(int, text.split("x"))
-    except ValueError:
-        width = height = 0
-    if min(width, height) < 1 or width % multiple or height % multiple:
-        raise InputError(f"--shape {text}: give WIDTHxHEIGHT in pixels, multiples of {multiple}, such as 384x512.")
-    return height, width
 
 
 def _say(text: str) -> None:

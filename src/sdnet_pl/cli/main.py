@@ -29,7 +29,7 @@ OTHER_COMMANDS = {
     "matte": "cut the people out of photos, as straight-alpha PNG",
     "video": "cut the people out of videos, with their sound",
     "serve": "cut people out by HTTP and on a page, on this machine",
-    "export": "write a trained network as an ONNX file, checked against PyTorch",
+    "export": "write a trained network for another runtime (ONNX, LiteRT, ...), checked against PyTorch",
     "benchmark": "time networks on this machine, and tell their memory and file size",
     "explore": "show what a network makes of a photo, side outputs and all, in one picture",
     "prepare": "turn a public data set as downloaded into one that trains and scores fast",

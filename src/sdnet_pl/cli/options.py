@@ -3,7 +3,11 @@
 import argparse
 from pathlib import Path
 
+from sdnet_pl.errors import InputError
 from sdnet_pl.inference.pretrained import BACKENDS, DEFAULT, QUALITIES
+
+STEP, MAX_SIDE = 32, 4096
+"""Sides of pictures of one size, in pixels: multiples of what networks halve, and no more than fits a memory."""
 
 
 def add_weights(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +68,25 @@ def add_output(parser: argparse.ArgumentParser, metavar: str, text: str, require
 def add_overwrite(parser: argparse.ArgumentParser, text: str) -> None:
     """Declare ``--overwrite``: without it, nothing that exists is replaced."""
     parser.add_argument("--overwrite", action="store_true", help=text)
+
+
+def to_shape(option: str, text: str) -> tuple[int, int]:
+    """Height and width in pixels of ``N`` or ``WIDTHxHEIGHT``.
+
+    Raises:
+        InputError: it is neither, or no size that a network takes.
+    """
+    sides = text.split("x")
+    try:
+        width, height = (int(side) for side in (sides * 2 if len(sides) == 1 else sides))
+    except ValueError:
+        width = height = 0
+    if not all(STEP <= side <= MAX_SIDE and side % STEP == 0 for side in (width, height)):
+        raise InputError(
+            f"{option} {text}: give N or WIDTHxHEIGHT in pixels, multiples of {STEP} from {STEP} to {MAX_SIDE}, such "
+            "as 384x512."
+        )
+    return height, width
 
 
 def add_workers(parser: argparse.ArgumentParser, default: str) -> None:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -49,6 +50,24 @@ def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
         to_disk(temporary)
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of a file, and refuse one in which nothing can be written before long work begins.
+
+    Raises:
+        InputError: as said, or ``path`` is a folder.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}); give a name in a folder that can be written."
+        ) from error
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -44,7 +44,7 @@ def candidates(models: Sequence[str]) -> list[Candidate]:
     from sdnet_pl.inference.pretrained import locate
 
     found = []
-    for model in models:
+    for model in dict.fromkeys(models):
         file = locate(model)
         if file.suffix in FORMATS:
             require(file.suffix)
@@ -78,6 +78,8 @@ def measure(models: Sequence[Candidate], shapes: Sequence[Shape], threads: int, 
     rows: list[Row] = []
     fixed: dict[Candidate, Shape | None] = {}
     for shape in shapes:
+        if len(fixed) == len(models) and None not in fixed.values():
+            break  # each has one size alone, and was measured at it
         pools: dict[Candidate, ProcessPoolExecutor] = {}
         about: dict[Candidate, tuple[str, Shape | None, float]] = {}
         try:
@@ -85,8 +87,16 @@ def measure(models: Sequence[Candidate], shapes: Sequence[Shape], threads: int, 
                 if fixed.get(model) is not None:
                     continue  # it was measured at its own size
                 pools[model] = pool = ProcessPoolExecutor(1, get_context("spawn"))
-                about[model] = precision, own, memory = pool.submit(_load, model, shape, threads).result()
-                fixed[model] = own
+                try:
+                    about[model] = pool.submit(_load, model, shape, threads).result()
+                except InputError:
+                    raise
+                except Exception as error:  # any, and some runtimes end the process
+                    raise InputError(
+                        f"{model.name} does not run in {model.backend} at {shape[1]}×{shape[0]} pixels "
+                        f"({type(error).__name__}); export it again, or give smaller --sizes."
+                    ) from error
+                fixed[model] = about[model][1]
             times: dict[Candidate, list[float]] = {model: [] for model in pools}
             for _ in tqdm(range(rounds), desc=f"{shape[1]}×{shape[0]}", unit="round"):
                 for model, pool in pools.items():

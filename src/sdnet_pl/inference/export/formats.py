@@ -11,6 +11,7 @@ from sdnet_pl.errors import InputError
 EXACT = (1e-4, 1e-4)
 HALF = (2e-3, 0.25)
 INT8 = (2e-2, 1.0)
+_MARKER = b"sdnet_pl_version"
 
 
 class Format(NamedTuple):
@@ -24,7 +25,6 @@ class Format(NamedTuple):
         limits: mean and largest difference to PyTorch's alpha above which a file is refused, by precision; the first
             precision is the default.
         sides: of the pictures that a file takes: ``fixed`` is one height and width alone; the others can have one too.
-        marker: bytes that tell a file of this package from others.
     """
 
     runtime: str
@@ -33,7 +33,6 @@ class Format(NamedTuple):
     packages: tuple[str, ...]
     limits: dict[str, tuple[float, float]]
     sides: Literal["fixed", "multiples", "any"] = "fixed"
-    marker: bytes = b"sdnet_pl_version"
 
 
 FORMATS = {
@@ -68,7 +67,6 @@ FORMATS = {
         ("pnnx", "ncnn"),
         {"fp16-weights": HALF, "fp32": EXACT},
         sides="multiples",
-        marker=b" alpha",
     ),
     ".mlpackage": Format("Core ML", "coreml", "coreml", ("coremltools",), {"fp16": HALF, "fp32": EXACT}),
 }
@@ -89,15 +87,18 @@ def require(suffix: str) -> None:
 
 def is_ours(path: Path) -> bool:
     """Whether a file says of itself that this package wrote it."""
-    marker = FORMATS[path.suffix].marker
     files = path.rglob("*") if path.is_dir() else [path]
-    return any(marker in file.read_bytes() for file in files if file.is_file())
+    return any(_MARKER in file.read_bytes() for file in files if file.is_file())
+
+
+def companion(path: Path) -> Path | None:
+    """The file of the weights beside a file that holds only the graph."""
+    return path.with_suffix(".bin") if path.suffix in (".xml", ".param") else None
 
 
 def size_on_disk(path: Path) -> int:
     """Bytes of a file with those that belong to it."""
     files = path.rglob("*") if path.is_dir() else [path]
-    beside = path.with_suffix(".bin")
-    if path.suffix in (".xml", ".param") and beside.exists():
+    if beside := companion(path):
         files = [path, beside]
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -27,7 +27,7 @@ def write(
 ) -> None:
     """Write ``path`` and the file of its weights; without a ``shape`` any multiples of 32 work.
 
-    The format has no place for what the file says of itself.
+    The format has no place for what the file says of itself: the name of its input layer tells the version alone.
     """
     import pnnx
     import torch
@@ -49,7 +49,7 @@ def write(
             ncnnbin=str(path.with_suffix(".bin")),
             fp16=precision == "fp16-weights",
         )
-    path.write_text(_named(path.read_text(encoding="utf-8")), encoding="utf-8")
+    path.write_text(_named(path.read_text(encoding="utf-8"), properties["sdnet_pl_version"]), encoding="utf-8")
 
 
 def load(path: Path, threads: int | None) -> Loaded:
@@ -74,8 +74,11 @@ def load(path: Path, threads: int | None) -> Loaded:
     return Loaded(run, precision, int(mean.split("2=")[1].split()[0]))
 
 
-def _named(param: str) -> str:
+def _named(param: str, version: str) -> str:
     """The description of a graph with the input and output called ``image`` and ``alpha``."""
     names = {"in0": "image", "out0": "alpha"}
-    lines = [" ".join(names.get(word, word) for word in line.split()) for line in param.splitlines()]
-    return "\n".join(lines) + "\n"
+    lines = [[names.get(word, word) for word in line.split()] for line in param.splitlines()]
+    for line in lines:
+        if line[:1] == ["Input"]:
+            line[1] = f"sdnet_pl_version_{version}"
+    return "\n".join(map(" ".join, lines)) + "\n"
