@@ -29,10 +29,10 @@ fit: setup  ## Train a tiny SDNet on built-in portraits and score it (minutes on
 	$(BIN)/sdnet-pl fit --config experiments/quickstart/synthetic.yaml
 
 test: setup  ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 coverage: setup  ## Run the tests and list the package's lines that none of them runs; under 90 % is an error
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --cov
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov
 
 test-slow: setup  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow

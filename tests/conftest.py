@@ -15,6 +15,23 @@ from PIL import Image as PillowImage
 SMALL: dict[str, Any] = {"depths": [1, 1, 1, 1], "widths": [8, 8, 16, 16]}
 
 
+# The files whose tests take longest begin, so that the processes that share the suite by files end together.
+LONG = (
+    "test_lightning.py",
+    "test_notebooks.py",
+    "test_export.py",
+    "test_docs.py",
+    "test_experiments.py",
+    "test_predictions.py",
+    "test_datamodule.py",
+    "test_loggers.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """What is noted of pictures stays out of the user's own folder."""

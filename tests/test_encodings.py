@@ -101,6 +101,7 @@ data:
 """
 
 
+@pytest.mark.slow
 def test_a_run_where_the_system_speaks_ascii(cutout_root: Path, tmp_path: Path):
     """Names beyond it, one of them no UTF-8 at all, in the data, in the config and in what is written."""
     people = cutout_root / "cutouts" / "val"

@@ -32,7 +32,8 @@ def test_prints_a_row_for_each_network(
     assert table["other"]["PyTorch time"] == ""
     for name in ("sdnet-tiny", *peers):
         assert float(table[name]["PyTorch time"]) > 0
-        assert float(table[name]["PyTorch MiB"]) >= 0
+        # A process that is large already does not grow, and the kernel's own counts are a few pages off.
+        assert float(table[name]["PyTorch MiB"]) > -1
 
 
 def test_a_reference_that_is_not_measured_is_refused(capsys: pytest.CaptureFixture[str]):

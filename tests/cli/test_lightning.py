@@ -483,6 +483,7 @@ def test_launched_processes_must_share_a_run_directory(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_compiled_training_leaves_the_same_checkpoint(tiny_fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """With EMA and validation, at two sizes of crops; so an eager run may be resumed compiled."""
     graphs = []

@@ -193,6 +193,7 @@ def test_the_file_tells_what_it_takes(fp32: Path, capsys: pytest.CaptureFixture[
     assert str(Path(torch.__file__).parent).encode() not in fp32.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_trimap_is_the_fourth_channel(fp16: Path, trimap: Path, tmp_path: Path, photos: Path, capsys):
     assert "leave out --calibration" in error_of(
         capsys, tmp_path / "t.onnx", "--weights", trimap, "--calibration", photos
@@ -202,6 +203,7 @@ def test_a_trimap_is_the_fourth_channel(fp16: Path, trimap: Path, tmp_path: Path
     assert "not recorded" in properties(fp16)["weights_licence"]
 
 
+@pytest.mark.slow
 def test_fp16_takes_and_returns_float16(fp16: Path, trimap: Path):
     assert "float16 in [0, 1]" in properties(fp16)["input"]
     x = torch.stack([torch.zeros(4, 256, 256), torch.ones(4, 256, 256), torch.rand(4, 256, 256)])
@@ -213,6 +215,7 @@ def test_fp16_takes_and_returns_float16(fp16: Path, trimap: Path):
     assert difference.max() < 2e-2
 
 
+@pytest.mark.slow
 def test_fp16_takes_the_mean_over_the_picture_in_float32(fp16: Path):
     graph = onnx.shape_inference.infer_shapes(onnx.load(fp16)).graph
     types = {info.name: info.type.tensor_type.elem_type for info in graph.value_info}
@@ -242,7 +245,7 @@ def test_int8_works_on_8_bits(int8: Path):
     assert "AveragePool" not in {node.op_type for node in graph.node}
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("fp16", marks=pytest.mark.slow), "int8"])
 def test_no_weight_is_subnormal(precision: str, request: pytest.FixtureRequest):
     for values in constants(request.getfixturevalue(precision)):
         if np.issubdtype(values.dtype, np.floating):

@@ -102,6 +102,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_folder(tmp_path: Path, photos: Path, one_thread: None):
     """Five photos: one process has one more, and none is lost or done twice."""
     assert main(matte(photos, tmp_path / "m")) == 1
