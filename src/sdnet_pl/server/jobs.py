@@ -8,7 +8,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ MAX_VIDEO_SECONDS = 60
 _PREVIEW, _CHECK = 1280, 12
 """Pixels of what is shown, and of a check behind what is transparent."""
 _KEPT = 600
-"""Seconds: a video may take that long."""
+"""Seconds after which a result that is written no more is deleted; Gradio has its copy by then."""
 _FAILED = "This did not work, for a reason that is the server's own; its log says which. Try another file."
 _MAGIC = re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL)
 """The beginnings of MP4 and MOV, of WebM and Matroska, and of AVI: no playlists, which name other files."""
@@ -180,8 +180,10 @@ class Jobs:
     def _make_folder(self) -> Path:
         """A folder for a result, which Gradio copies from; those that are long copied are deleted."""
         for old in self._folder.glob("made-*"):
-            if old.stat().st_mtime < time.time() - _KEPT:
-                shutil.rmtree(old, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another thread was faster
+                # A video may take longer than that, and its file grows meanwhile.
+                if max(path.stat().st_mtime for path in (old, *old.rglob("*"))) < time.time() - _KEPT:
+                    shutil.rmtree(old, ignore_errors=True)
         make_room(self._folder)
         return Path(tempfile.mkdtemp(prefix="made-", dir=self._folder))
 
@@ -226,8 +228,10 @@ def _to_color(text: str) -> tuple[int, int, int]:
 
 
 def _pack(packed: Path, files: Sequence[Path]) -> None:
+    """Move files, each in a folder of its own, into a ZIP."""
     names: dict[str, int] = {}
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:  # PNGs do not get smaller
         for file in files:
             count = names[file.name] = names.get(file.name, 0) + 1
             archive.write(file, file.name if count == 1 else f"{file.stem}_{count}{file.suffix}")
+            shutil.rmtree(file.parent, ignore_errors=True)

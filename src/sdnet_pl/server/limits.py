@@ -1,6 +1,7 @@
 """What keeps a server's memory, disk and time bounded, whatever is sent to it."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,8 @@ MAX_PHOTO_BYTES = 64 * 2**20
 MAX_VIDEO_BYTES = 512 * 2**20
 MAX_DISK_BYTES = 4 * 2**30
 """Of all visitors' files together; more is taken when older ones were deleted."""
+UPLOADS = "uploads"
+"""Folder of what visitors send."""
 KEPT_SECONDS = 3600
 """For which a visitor's files are there."""
 BODY_SECONDS = 60
@@ -135,19 +138,24 @@ def bounded(receive: Receive, length: str | None, most: int) -> Receive:
 
 
 def make_room(folder: Path) -> None:
-    """Delete visitors' files that are old, also uploads that were broken off, which Gradio forgets.
+    """Delete old uploads that were broken off, which Gradio forgets, and see that there is room for more.
+
+    Args:
+        folder: of all visitors' files.
 
     Raises:
-        BusyError: the others fill the disk space that they may take.
+        BusyError: they fill the disk space that they may take.
     """
     found, oldest = 0, time.time() - KEPT_SECONDS
-    for file in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            status = file.stat()
-            if file.is_file() and status.st_ctime < oldest:
-                file.unlink()
-            else:
-                found += status.st_size
+    for place, _, names in os.walk(folder):  # which passes over what vanishes meanwhile
+        for name in names:
+            with suppress(OSError):
+                file = Path(place, name)
+                status = file.stat()
+                if status.st_ctime < oldest and Path(place) == folder / UPLOADS:  # whole ones have folders
+                    file.unlink()
+                else:
+                    found += status.st_size
     if found > MAX_DISK_BYTES:
         raise BusyError("The server's disk space for visitors is full; try again later.")
 

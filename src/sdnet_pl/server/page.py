@@ -17,7 +17,7 @@ import gradio as gr
 from gradio import processing_utils
 
 from sdnet_pl.server.jobs import BACKGROUNDS, MAX_PHOTOS, MAX_VIDEO_SECONDS, Jobs
-from sdnet_pl.server.limits import KEPT_SECONDS, MAX_VIDEO_BYTES
+from sdnet_pl.server.limits import KEPT_SECONDS, MAX_VIDEO_BYTES, UPLOADS
 from sdnet_pl.server.service import Service
 from sdnet_pl.server.shield import Shield
 
@@ -38,7 +38,7 @@ def mount(app: FastAPI, service: Service) -> None:
         service: cuts out.
     """
     folder = Path(tempfile.mkdtemp(prefix="sdnet_pl-"))  # for this user alone
-    uploads = folder / "uploads"
+    uploads = folder / UPLOADS
     uploads.mkdir()
     os.environ.update(GRADIO_TEMP_DIR=str(uploads), GRADIO_EXAMPLES_CACHE=str(uploads))
     processing_utils.hash_seed = os.urandom(32)  # the names of files cannot be computed from what they hold

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -63,6 +63,8 @@ class Shield:
             if scope["method"] == "POST":
                 receive = await self._checked(scope, receive, path)
             await self._app(scope, receive, _with_headers(send))
+        except ClientDisconnect:
+            pass  # who broke off an upload takes no answer, and the log needs no traceback
         except TooLargeError as error:
             await PlainTextResponse(str(error), 413)(scope, receive, send)
         except BusyError as error:
