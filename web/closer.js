@@ -136,7 +136,7 @@ function part(levels, crop, box) {
     }
   }
   counts[0] = 0;
-  const most = counts.indexOf(Math.max(...counts));
+  const most = counts.reduce((best, count, i) => (count > counts[best] ? i : best), 0);
   const mask = Uint8Array.from(labels, (value) => most > 0 && value === most);
   if (!most) return { mask };
   const { top, left, bottom, right } = parts[most - 1].box;

@@ -18,6 +18,12 @@ worker.addEventListener("message", ({ data: { number, answer, error } }) => {
   else resolve(answer);
 });
 
+// A worker whose files do not load, or that dies, answers nothing.
+worker.addEventListener("error", ({ message }) => {
+  const error = new Error(message || "the page's worker has stopped; reload the page");
+  for (const { reject } of waiting.values()) reject(error);
+});
+
 /** Have the worker do a task; bitmaps are given up to it. */
 function ask(task, data = {}) {
   return new Promise((resolve, reject) => {
@@ -102,7 +108,10 @@ async function start() {
     say("Loading the network …");
     await ready;
   } catch (error) {
-    if (turn === shown) say(refusal(error), true);
+    if (turn !== shown) return;
+    // A photo that was being cut out is given up; one that is done stays.
+    if (camera || document.body.dataset.state === "busy") leave();
+    say(refusal(error), true);
     return;
   }
   if (turn !== shown) return;
@@ -118,9 +127,10 @@ async function start() {
 }
 
 function refusal(error) {
+  if (!navigator.mediaDevices) return "Browsers give a camera only to pages served over HTTPS, or from this device.";
   if (error.name === "NotAllowedError") return "The camera is not allowed here. Allow it in your browser's settings.";
   if (error.name === "NotFoundError") return "There is no camera.";
-  return `The camera does not work: ${error.message}`;
+  return `That did not work: ${error.message}`;
 }
 
 /** Cut out frames, one at a time, for as long as the camera is on. */
@@ -135,7 +145,7 @@ async function live(turn) {
     if (turn === shown) {
       rendering.picture(original);
       rendering.take(layers);
-    }
+    } else Object.values(layers).forEach((layer) => layer?.close?.());
     original.close();
     count++;
     const now = performance.now();

@@ -204,6 +204,23 @@ def test_the_camera_shows_people_cut_out_and_takes_a_photo(page: Any):
     says(page, "Ready.")
 
 
+@pytest.mark.parametrize("missing", ["sdnet-fast.onnx", "matting.js"])
+def test_a_network_that_does_not_load_is_told_and_leaves_no_camera_on(browser: Any, address: str, missing: str):
+    context = browser.new_context()
+    context.route(f"**/{missing}", lambda route: route.fulfill(status=404))
+    page = context.new_page()
+    page.add_init_script(
+        """const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (wanted) => (window.stream = await ask(wanted));"""
+    )
+    page.goto(f"{address}/index.html")
+    says(page, re.compile("^The network could not be loaded"))
+    page.get_by_role("button", name="Use the camera").click()
+    says(page, re.compile("^That did not work"))
+    assert page.evaluate("stream.getTracks().map((track) => track.readyState)") == ["ended"]
+    context.close()
+
+
 def test_all_can_be_done_with_the_keyboard(page: Any):
     def walk_to(name: str) -> None:
         for _ in range(20):
