@@ -15,6 +15,7 @@ from sdnet_pl.cli import main
         (["--csv", "folder.csv", "--overwrite"], "folder.csv is a folder"),
         (["--csv", "file/table.csv"], "file/table.csv cannot be written"),
         (["empty.ckpt", "--sizes", "64"], "empty.ckpt"),
+        (["theirs.mlpackage", "--sizes", "64"], "Core ML"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_measured(
@@ -25,7 +26,8 @@ def test_what_is_wrong_is_told_before_anything_is_measured(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder.csv").mkdir()
+    for name in ("folder.csv", "theirs.mlpackage"):
+        (tmp_path / name).mkdir()
     for name in ("file", "model.onnx", "empty.ckpt"):
         (tmp_path / name).touch()
     assert main(["benchmark", *arguments]) == 2

@@ -10,7 +10,7 @@ from sdnet_pl.cli.options import add_overwrite, add_weights, to_shape
 from sdnet_pl.data.files import check_writable
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.export import transformers_js
-from sdnet_pl.inference.export.formats import FORMATS, companion, is_ours, require, size_on_disk
+from sdnet_pl.inference.export.formats import FORMATS, companion, is_ours, is_package, require, size_on_disk
 from sdnet_pl.inference.pretrained import locate, pretrained_weights
 
 WEIGHTS_SUFFIX = ".safetensors"
@@ -136,7 +136,7 @@ def _check(args: argparse.Namespace, file: Path) -> None:
             f"{args.output} names weights that ship, and the first word names what to write; give "
             f"{args.output}.onnx --weights {args.output}, or another folder."
         )
-    if file.is_dir() and file.suffix != ".mlpackage":
+    if file.is_dir() and not is_package(file):
         raise InputError(f"{file} is a folder; give the name of a file.")
     weights = locate(args.weights)
     if file.exists():
@@ -171,7 +171,7 @@ def _check(args: argparse.Namespace, file: Path) -> None:
         from sdnet_pl.data.image_io import list_pictures
 
         list_pictures(args.calibration)
-    if not file.is_dir():  # Core ML's
+    if not is_package(file):
         check_writable(file)
 
 

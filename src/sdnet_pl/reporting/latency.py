@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sdnet_pl.errors import InputError
-from sdnet_pl.inference.export.formats import FORMATS, require, size_on_disk
+from sdnet_pl.inference.export.formats import FORMATS, is_package, require, size_on_disk
 from sdnet_pl.inference.export.parity import Loaded
 from sdnet_pl.reporting.tables import Row
 
@@ -45,7 +45,7 @@ def candidates(models: Sequence[str]) -> list[Candidate]:
 
     found = []
     for model in dict.fromkeys(models):
-        file = locate(model)
+        file = Path(model) if is_package(Path(model)) else locate(model)
         if file.suffix in FORMATS:
             require(file.suffix)
             found.append(Candidate(model, FORMATS[file.suffix].runtime, file))

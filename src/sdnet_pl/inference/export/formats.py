@@ -85,6 +85,11 @@ def require(suffix: str) -> None:
         )
 
 
+def is_package(path: Path) -> bool:
+    """Whether a folder is a network in Core ML's format, of which each is a folder."""
+    return path.suffix == ".mlpackage" and path.is_dir()
+
+
 def is_ours(path: Path) -> bool:
     """Whether a file says of itself that this package wrote it."""
     files = path.rglob("*") if path.is_dir() else [path]
