@@ -285,4 +285,5 @@ def test_memory_does_not_grow_over_200_runs(browser: Any, address: str):
     context.close()
     assert network > 1e6
     assert network_later == network
-    assert heap_later < heap + 2e6
+    # 200 pictures of 49 kB each would be 10 MB; what the engine itself keeps goes up and down by 2.
+    assert heap_later < heap + 5e6
