@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from sdnet_pl.cli.options import add_overwrite, to_shape
+from sdnet_pl.cli.options import add_overwrite, add_threads, to_shape
 from sdnet_pl.data.files import check_writable, write_text
 from sdnet_pl.errors import InputError
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of pictures, in pixels: N, or WIDTHxHEIGHT, multiples of 32 (default: 256 384 512); files of one size "
         "alone are measured at theirs",
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="of each network (default: one a core)")
+    add_threads(parser, "of each network (default: one a core)")
     parser.add_argument("--rounds", type=int, default=20, metavar="N", help="timed pictures of each (default: 20)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="the table as csv too")
     add_overwrite(parser, "replace a csv that exists already")

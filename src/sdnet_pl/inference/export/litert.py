@@ -3,7 +3,7 @@
 # PyTorch is imported to write alone: to run a file it is not needed.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -60,18 +60,13 @@ def load(path: Path, threads: int | None) -> Loaded:
 
 def _quantize(path: Path, pictures: Sequence[Picture]) -> None:
     """Convolutions on 8 bits, with scales from pictures."""
+    from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer import quantizer, recipe
 
     exact = quantizer.Quantizer(str(path), recipe.static_wi8_ai8())
-    name = next(iter(_interpreter(path).get_signature_runner(SIGNATURE).get_input_details()))
+    name = next(iter(Interpreter(str(path)).get_signature_runner(SIGNATURE).get_input_details()))
     seen = exact.calibrate({SIGNATURE: [{name: picture} for picture in pictures]})
     path.write_bytes(exact.quantize(seen).quantized_model)
-
-
-def _interpreter(path: Path) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    return Interpreter(str(path))
 
 
 def _describe(path: Path, properties: Mapping[str, str]) -> None:
