@@ -151,12 +151,12 @@ def test_a_job_of_slurm_goes_on_from_the_newest_checkpoint_that_loads(tmp_path: 
     def submit() -> str:
         return subprocess.run(script, capture_output=True, text=True, check=True, env=variables).stdout
 
+    (tmp_path / "my run").mkdir()
+    (tmp_path / "my run/config.yaml").touch()
+    # It was stopped before its first checkpoint, and its place is free now.
     assert submit().startswith(
         f".venv/bin/sdnet-pl fit --config a.yaml --run_dir {tmp_path}/my run --trainer.num_nodes"
     )
-    (tmp_path / "my run").mkdir()
-    (tmp_path / "my run/config.yaml").touch()
-    assert "--ckpt_path" not in submit()  # stopped before its first checkpoint, whose place is free now
     assert not (tmp_path / "my run").exists()
     assert len([*tmp_path.glob("my run.stopped-*/config.yaml")]) == 1
     (tmp_path / "my run").mkdir()

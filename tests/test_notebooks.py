@@ -1,12 +1,14 @@
 """The notebooks run from a clone, on built-in data and the weights that ship; in git they hold no outputs."""
 
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 import yaml
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
@@ -22,10 +24,10 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What notebooks reach for by relative paths, where they may write beside it."""
-    root = tmp_path / "clone"
+    root = tmp_path_factory.mktemp("clone")
     (root / "notebooks").mkdir(parents=True)
     shutil.copytree(ROOT / "experiments" / "quickstart", root / "experiments" / "quickstart")
     config = root / "experiments" / "quickstart" / "notebooks.yaml"
@@ -47,18 +49,30 @@ def leave_runs(folder: Path, trained: Path) -> None:
         (folder / name / "metrics.csv").write_text(scores)
 
 
-def execute(path: Path, clone: Path) -> nbformat.NotebookNode:
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=500, resources={"metadata": {"path": str(clone / "notebooks")}}).execute()
-    return notebook
+@pytest.fixture(scope="module")
+def execute(clone: Path) -> Iterator[Callable[[Path], nbformat.NotebookNode]]:
+    """Runs notebooks one after the other in one kernel, each without the names of the one before."""
+    manager = KernelManager()
+    manager.start_kernel(cwd=str(clone / "notebooks"))
+    clear = nbformat.v4.new_code_cell("%reset -f")
+
+    def executed(path: Path) -> nbformat.NotebookNode:
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells.insert(0, clear)
+        NotebookClient(notebook, timeout=500, km=manager).execute()
+        return notebook
+
+    yield executed
+    manager.shutdown_kernel(now=True)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_notebooks_train_what_is_missing(clone: Path):
-    for path in TRAINING:
-        execute(path, clone)
+def test_the_notebooks_train_what_is_missing(execute: Callable[[Path], nbformat.NotebookNode], clone: Path):
     runs = clone / "runs/notebooks"
+    shutil.rmtree(runs, ignore_errors=True)
+    for path in TRAINING:
+        execute(path)
     assert {path.name for path in runs.iterdir()} == RUNS.keys()
     for name, model in RUNS.items():
         trained = yaml.safe_load((runs / name / "config.yaml").read_text())["model"]
@@ -66,10 +80,10 @@ def test_the_notebooks_train_what_is_missing(clone: Path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path: Path, clone: Path, trained: Path):
-    if path in TRAINING:
+def test_a_notebook_runs(path: Path, execute: Callable[[Path], nbformat.NotebookNode], clone: Path, trained: Path):
+    if path in TRAINING and not (clone / "runs/notebooks" / "sdnet").exists():
         leave_runs(clone / "runs/notebooks", trained)
-    notebook = execute(path, clone)
+    notebook = execute(path)
     figures = [
         output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
     ]

@@ -9,6 +9,7 @@ from sdnet_pl.lit import SDNetModule
 from tests.conftest import SMALL
 
 
+@pytest.mark.slow
 def test_prints_the_parts_of_a_step(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(train, "SDNetModule", partial(SDNetModule, network=SMALL))
     monkeypatch.setitem(train.PEAKS, "cpu", (64, 2**12))

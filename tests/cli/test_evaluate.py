@@ -145,6 +145,12 @@ def test_two_processes_give_what_one_gives(pictures, tmp_path: Path):
         assert (tmp_path / "0" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("start_method")
+def test_two_processes_that_share_nothing_give_it_too(pictures, tmp_path: Path):
+    test_two_processes_give_what_one_gives(pictures, tmp_path)
+
+
 def hash_of(capsys, arguments: list[str]) -> str:
     assert main(arguments) == 0
     return capsys.readouterr().out.splitlines()[2].split("|")[2].strip()

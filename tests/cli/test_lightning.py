@@ -66,10 +66,17 @@ def test_loader_processes_that_share_nothing(trained: Path, tmp_path: Path, star
     config = [f"--config={trained / 'config.yaml'}", f"--ckpt_path={trained / 'best.ckpt'}", "--data.workers=1"]
     assert main(["test", *config, f"--run_dir={tmp_path / 'test'}"]) == 0
     assert (tmp_path / "test/metrics.csv").read_text() == (trained / "metrics.csv").read_text()
-    (alphas := tmp_path / "alphas").mkdir()
-    Image.new("L", (60, 50), 255).save(alphas / "a.png")
-    shutil.copytree(alphas, tmp_path / "true")
-    assert main(["evaluate", f"--pred={alphas}", f"--alpha={tmp_path / 'true'}", "--workers=1"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("start_method")
+def test_photos_of_loader_processes_that_share_nothing(trained: Path, tmp_path: Path):
+    Image.new("RGB", (70, 90), "red").save(tmp_path / "a.png")
+    photos = [f"--data.predict={tmp_path / 'a.png'}", f"--ckpt_path={trained / 'best.ckpt'}"]
+    for workers in (0, 1):
+        assert main(["predict", *photos, f"--data.workers={workers}", f"--run_dir={tmp_path / str(workers)}"]) == 0
+    alone, other = (np.asarray(Image.open(tmp_path / run / "predictions/a.png")) for run in "01")
+    np.testing.assert_array_equal(alone, other)
 
 
 def test_strategies_whose_scores_end_with_their_processes_are_refused(
@@ -205,7 +212,8 @@ def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained:
     config = ["--config", str(trained / "config.yaml"), "--ckpt_path", checkpoint]
     assert main(["test", *config, "--run_dir", str(tmp_path / "t")]) == 0
     assert (tmp_path / "t" / "metrics.csv").read_text() == (trained / "metrics.csv").read_text()
-    assert main(["validate", "--data.size=64", "--ckpt_path", checkpoint, "--run_dir", str(tmp_path / "v")]) == 0
+    small = ["--data.size=64", "--trainer.limit_val_batches=2"]
+    assert main(["validate", *small, "--ckpt_path", checkpoint, "--run_dir", str(tmp_path / "v")]) == 0
 
     photos = tmp_path / "photos" / "sub"
     photos.mkdir(parents=True)

@@ -95,6 +95,12 @@ class Parser(LightningArgumentParser):
 class SDNetCLI(LightningCLI):
     """LightningCLI with one directory a run, a CSV log in every run, and checkpoints that know their network."""
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The command that was given alone: describing the options of all of them takes a second."""
+        commands = LightningCLI.subcommands()
+        return {name: commands[name] for name in commands if name == sys.argv[1]} or commands
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare ``--run_dir`` and the checkpoint of the best validation."""
         parser.add_argument(

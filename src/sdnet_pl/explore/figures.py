@@ -178,6 +178,7 @@ def _blank(figure: Figure, rows: int, columns: int) -> list[Axes]:
     axes = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
     for axis in axes:
         axis.set_axis_off()
+        axis.set_title("", y=1)  # a title without its place is placed by ticks, which would have to be made
     return axes
 
 
@@ -185,4 +186,4 @@ def _show(axis: Axes, title: str, picture: Image | Tensor, shape: Sequence[int] 
     pixels = to_picture(picture) if isinstance(picture, Tensor) else picture
     height, width = shape or pixels.shape[:2]
     show(axis, pixels, height, width)
-    axis.set_title(title)
+    axis.set_title(title, y=1)

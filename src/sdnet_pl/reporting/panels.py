@@ -119,8 +119,9 @@ def panel_figure(rows: Sequence[PanelRow], side: float = 1.7) -> Figure:
             if shown is not None:
                 show(axis, shown, height, width)
             axis.set_axis_off()
+            axis.set_title("", y=1)  # a title without its place is placed by ticks, which would have to be made
     for axis, name in zip(axes[0], columns, strict=True):
-        axis.set_title(name, fontsize=9)
+        axis.set_title(name, fontsize=9, y=1)
     return figure
 
 

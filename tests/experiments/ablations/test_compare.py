@@ -73,6 +73,7 @@ def test_missing_pictures_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blank_figures")
 def test_rows_train_once(cutout_root: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     def fit_here(command: list[str], **options: Any) -> None:
