@@ -93,6 +93,12 @@ def rgba_of(frame: av.VideoFrame) -> NDArray[np.uint8]:
     return np.asarray(frame.reformat(format="rgba", src_colorspace=matrix).to_ndarray(), np.uint8)
 
 
+def sound_of(path: Path) -> list[bytes]:
+    """The packets of sound of a video."""
+    with av.open(str(path)) as video:
+        return [bytes(packet) for packet in video.demux(audio=0) if packet.size]
+
+
 def add_subtitles(source: Path, target: Path, codec: str, texts: Sequence[bytes]) -> Path:
     """Copy a video, with subtitles that begin every 0.1 s and are shown for 0.3 s."""
     with av.open(str(source)) as original, av.open(str(target), "w") as output:

@@ -264,12 +264,27 @@ def test_photos_of_one_name_have_two_predictions(tmp_path):
         assert [batch["name"] for batch in data.predict_dataloader()] == names
 
 
+def test_videos_come_after_the_photos_and_are_not_read(tmp_path):
+    for name in ("a.mp4", "a.png", "b.MOV", "sub/c.png"):
+        save(tmp_path / name, 40, 50) if name.endswith("png") else (tmp_path / name).touch()
+    data = small(predict=str(tmp_path), workers=1)
+    data.setup("predict")
+    assert list(data.predicted.files) == ["a", "sub/c"]
+    data.predicted.is_done = lambda file: file.name in ("a.mp4", "a.png")
+    photo, video = data.predict_dataloader()
+    assert photo["name"] == "sub/c"
+    assert video == {"file": tmp_path / "b.MOV", "padding": False}
+    alone = small(predict=str(tmp_path / "a.mp4"))
+    alone.setup("predict")
+    assert list(alone.predict_dataloader()) == [{"file": tmp_path / "a.mp4", "padding": False}]
+
+
 def test_photos_that_are_done_are_not_read(tmp_path):
     for name in "abc":
         save(tmp_path / f"{name}.png", 40, 50)
     data = small(predict=str(tmp_path), workers=1)
     data.setup("predict")
-    data.predicted.is_done = lambda name: name == "b"  # a function that no loader process could be given
+    data.predicted.is_done = lambda file: file.stem == "b"  # a function that no loader process could be given
     assert [batch["name"] for batch in data.predict_dataloader()] == ["a", "c"]
 
 
@@ -309,7 +324,7 @@ def test_predict_without_photos_is_refused(tmp_path):
         small().setup("predict")
     with pytest.raises(InputError, match=r"nowhere does not exist"):
         small(predict=str(tmp_path / "nowhere")).setup("predict")
-    with pytest.raises(InputError, match=r"holds no picture"):
+    with pytest.raises(InputError, match=r"holds no picture or video; put"):
         small(predict=str(tmp_path)).setup("predict")
 
 

@@ -223,5 +223,5 @@ def test_cutouts_in_a_folder_are_no_photos_to_predict(tmp_path: Path, photo: np.
     assert written.name == "me_cutout.png"
     assert list(PhotoDataset(str(tmp_path)).files) == ["me"]
     (tmp_path / "me.jpg").unlink()
-    with pytest.raises(InputError, match="holds no photo but cut-outs"):
+    with pytest.raises(InputError, match="holds nothing but cut-outs"):
         PhotoDataset(str(tmp_path))

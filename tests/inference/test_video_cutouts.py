@@ -1,7 +1,6 @@
 """Videos to cut-outs, with real small files of every kind."""
 
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
@@ -13,12 +12,7 @@ from sdnet_pl.data.image_io import read_rgba, write_png
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.video.provenance import is_of_job, is_own_video
 from sdnet_pl.inference.video.reader import VideoReader
-from tests.videos import RATE, TICK, add_subtitles, cut, frames_of, make_video, picture, rgba_of
-
-
-def sound_of(path: Path) -> list[bytes]:
-    with av.open(str(path)) as video:
-        return [bytes(packet) for packet in video.demux(audio=0) if packet.size]
+from tests.videos import RATE, TICK, add_subtitles, cut, frames_of, make_video, picture, rgba_of, sound_of
 
 
 @pytest.fixture

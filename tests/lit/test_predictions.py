@@ -1,19 +1,24 @@
-"""sdnet-pl predict writes what matte writes, out of one process and of two."""
+"""sdnet-pl predict writes what matte and video write, out of one process and of two."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from sdnet_pl.cli import main
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite_uint8
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.predictor import MattePredictor
+from sdnet_pl.inference.video import pipeline, writer
 from sdnet_pl.lit.predictions import PredictionWriter
+from tests.videos import frames_of, make_video, rgba_of, sound_of
 
 
 @pytest.fixture
@@ -85,27 +90,120 @@ def test_either_takes_the_files_of_the_other_for_its_own(tmp_path: Path, photos:
     assert "4 existed already" in capsys.readouterr().err
 
 
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """Two videos of one stem beside a photo of it, one in a sub-folder, and one that cannot be read."""
+    folder = tmp_path / "clips"
+    (folder / "sub").mkdir(parents=True)
+    make_video(folder / "a.mp4", metadata={"title": "Walk"})
+    make_video(folder / "a.MOV", frames=3, sound=None)
+    make_video(folder / "sub" / "b.mkv", frames=2, sound=None)
+    (folder / "z.mp4").write_bytes((folder / "a.mp4").read_bytes()[:500])
+    Image.new("RGB", (60, 50)).save(folder / "a.jpg")
+    return folder
+
+
+def same_video(file: Path, other: Path) -> bool:
+    pairs = zip(frames_of(file), frames_of(other), strict=True)
+    return all(a.pts == b.pts and (rgba_of(a) == rgba_of(b)).all() for a, b in pairs)
+
+
+def test_videos_are_those_of_video(tmp_path: Path, clips: Path, one_thread: None, capsys):
+    video = ["video", "--backend=torch", "--device=cpu"]
+    assert main([*video, str(clips / "a.mp4"), "-o", str(tmp_path / "v")]) == 0
+    assert main([*video, str(clips / "sub" / "b.mkv")]) == 0
+    capsys.readouterr()
+    output = tmp_path / "p" / "predictions"
+    # Of videos there are no masks
+    assert main(predict(clips, tmp_path / "p", "--predictions.only_mask=true", "--predictions.format=webp")) == 1
+    assert contents(output).keys() == {"a.webp", "a.MOV_cutout.webm", "a.mp4_cutout.webm", "sub/b_cutout.webm"}
+    assert same_video(output / "a.mp4_cutout.webm", tmp_path / "v" / "a_cutout.webm")
+    assert same_video(output / "sub" / "b_cutout.webm", clips / "sub" / "b_cutout.webm")
+    assert sound_of(output / "a.mp4_cutout.webm") == sound_of(tmp_path / "v" / "a_cutout.webm")
+    said = capsys.readouterr().err
+    assert said.count("z.mp4 cannot be read as a video") == 1
+    assert f"{output / 'a.mp4_cutout.webm'} written; sound encoded again, aac as opus" in said
+    assert "sdnet-pl: 1 photo(s) and 3 video(s) written" in said
+    before = contents(output)
+    assert main([*video, str(clips / "sub" / "b.mkv"), "-o", str(output / "sub")]) == 0
+    assert main(predict(clips, tmp_path / "p", "--predictions.only_mask=true", "--predictions.format=webp")) == 1
+    assert capsys.readouterr().err.count("existed already, of the same video") == 4
+    assert contents(output) == before
+    (output / "a.png").write_bytes((clips / "a.jpg").read_bytes())
+    assert main(predict(clips, tmp_path / "p")) == 2  # a picture of someone else's
+
+
+def test_a_video_that_was_begun_is_continued(tmp_path: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch, capsys):
+    clip = make_video(tmp_path / "clip.mp4", frames=7)
+    arguments = predict(clip, tmp_path / "p", "--predictions.background=red", "--predictions.format=jpg")
+    seen, alpha = [], MattePredictor.alpha
+
+    def counted(self: MattePredictor, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.append(image)
+        return alpha(self, image)
+
+    monkeypatch.setattr(MattePredictor, "alpha", counted)
+    monkeypatch.setattr(pipeline, "SEGMENT", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(writer.VideoWriter, "finish", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            main(arguments)
+    assert len(seen) == 7
+    assert main(arguments) == 0
+    assert len(seen) == 8  # the last one again
+    assert len(frames_of(tmp_path / "p" / "predictions" / "clip_cutout.mp4")) == 7
+    assert "clip_cutout.mp4 exists already, of a video that has changed" in error_of(capsys, arguments, "blue")
+    clip.unlink()
+    assert "clip.mp4 does not exist" in error_of(capsys, arguments, "red")
+
+
+def error_of(capsys: pytest.CaptureFixture[str], arguments: list[str], color: str) -> str:
+    capsys.readouterr()
+    assert main([*arguments, f"--predictions.background={color}"]) == 2
+    return capsys.readouterr().err
+
+
+def test_a_folder_of_cutouts_alone(tmp_path: Path, capsys):
+    clip = make_video(tmp_path / "clip.mp4", frames=1)
+    assert main(["video", str(clip), "--size=32"]) == 0
+    clip.unlink()
+    assert main(predict(tmp_path, tmp_path / "p")) == 2
+    assert f"{tmp_path} holds nothing but cut-outs" in capsys.readouterr().err
+
+
 NOTING = """
 import os, sys
 from sdnet_pl.cli import main
 from sdnet_pl.data.photo import Photo
+from sdnet_pl.lit import predictions
 
-read = Photo.read
+read, cut_out_video = Photo.read, predictions.cut_out_video
 
-def noted(path):
+def note(path):
     with open(os.environ["NOTES"], "a", encoding="utf-8") as notes:
         notes.write(f"{os.environ.get('LOCAL_RANK', '0')} {path.name}\\n")
+
+def noted_read(path):
+    note(path)
     return read(path)
 
-Photo.read = noted
+def noted_video(job, *more):
+    note(job.video)
+    return cut_out_video(job, *more)
+
+Photo.read, predictions.cut_out_video = noted_read, noted_video
 sys.exit(main(sys.argv[1:]))
 """
 
 
 @pytest.mark.slow
 def test_two_processes_share_a_folder(tmp_path: Path, photos: Path, one_thread: None):
-    """Five photos: one process has one more, and none is lost or done twice."""
+    """Five photos and two videos: one process has one more, and none is lost or done twice."""
+    clips = [make_video(photos / name, frames=2) for name in ("a.mp4", "sub/b.mp4")]
     assert main(matte(photos, tmp_path / "m")) == 1
+    for clip in clips:
+        folder = tmp_path / "m" / clip.parent.relative_to(photos)
+        assert main(["video", str(clip), "-o", str(folder), "--backend=torch", "--device=cpu"]) == 0
     (tmp_path / "noting.py").write_text(NOTING)
     two = predict(photos, tmp_path / "p", "--trainer.strategy=ddp", "--trainer.devices=2")
     environment = {**os.environ, "NOTES": str(tmp_path / "notes")}
@@ -113,10 +211,17 @@ def test_two_processes_share_a_folder(tmp_path: Path, photos: Path, one_thread: 
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert result.returncode == 1, result.stderr
     assert result.stderr.count("z.jpg cannot be read as a picture") == 1
+    assert result.stderr.count("sdnet-pl: 4 photo(s) and 2 video(s) written") == 1
     notes = [line.split() for line in (tmp_path / "notes").read_text("utf-8").splitlines()]
-    assert sorted(name for _, name in notes) == ["a.jpg", "a.png", "b.jpg", "c.webp", "z.jpg"]
-    assert {rank for rank, _ in notes} == {"0", "1"}
-    assert contents(tmp_path / "p" / "predictions") == contents(tmp_path / "m")
+    assert sorted(name for _, name in notes) == ["a.jpg", "a.mp4", "a.png", "b.jpg", "b.mp4", "c.webp", "z.jpg"]
+    assert {rank for rank, _ in notes} == {rank for rank, name in notes if name.endswith(".mp4")} == {"0", "1"}
+    expected, written = contents(tmp_path / "m"), contents(tmp_path / "p" / "predictions")
+    assert written.keys() == expected.keys()
+    for name in expected:
+        if name.endswith(".webm"):  # whose bytes hold a random number
+            assert same_video(tmp_path / "m" / name, tmp_path / "p" / "predictions" / name)
+        else:
+            assert written[name] == expected[name]
 
 
 def test_options_that_do_not_go_together():

@@ -348,7 +348,7 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
         module: What is trained: a subclass may hold another network.
 
     Returns:
-        The exit status: 0, or 1 where ``predict`` could not read some of the photos.
+        The exit status: 0, or 1 where ``predict`` could not read some of the files.
 
     Raises:
         InputError: For input that the user can correct.

@@ -21,7 +21,7 @@ LIGHTNING_COMMANDS = {
     "fit": "train a network, then score its best checkpoint",
     "validate": "score a checkpoint on the validation benchmarks",
     "test": "score a checkpoint on the test benchmarks, with every metric, and write the table",
-    "predict": "as matte, for a folder of photos, out of several processes or GPUs",
+    "predict": "as matte and video, for a folder of photos and videos, out of several processes or GPUs",
 }
 # Each is the module of its name, which has add_arguments, and run from these arguments to the exit status; only that of
 # the command given is imported.

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a path or an option is wrong, or the output cannot be written.
     """
-    from sdnet_pl.inference.video.jobs import plan, split_output
+    from sdnet_pl.inference.video.jobs import number_of, plan, split_output
 
     locate(args.weights)
     if args.threads is not None and args.threads < 1:
@@ -72,9 +72,7 @@ def run(args: argparse.Namespace) -> int:
     videos, output = split_output(args.videos, args.output)
     jobs = plan(videos, output, args.format, args.background is None)
 
-    from sdnet_pl.data.image_io import sha256
     from sdnet_pl.data.parallel import usable_cores
-    from sdnet_pl.data.provenance import job_hash
     from sdnet_pl.inference.batch import one_thread_each
     from sdnet_pl.inference.engine import choose_engine
     from sdnet_pl.inference.inputs import check_size
@@ -88,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     load = choose_engine(args.weights, args.device, args.backend, threads=1)
     options = Options(rendering, args.threads or usable_cores())
     about = job_options(args.weights, args.size, args.backend, rendering)
-    numbers = {job: job_hash(sha256(job.video), *about, job.target.suffix) for job in jobs if job.video.is_file()}
+    numbers = {job: number_of(job, about) for job in jobs if job.video.is_file()}
 
     def exists(job: "Job") -> bool:
         if args.overwrite or job not in numbers or not job.target.exists():
@@ -122,9 +120,5 @@ def _summarise(done: "list[Done]", kept: "list[Job]") -> None:
     """What was written, with what there is to say of it, and then what could not be read."""
     for job in kept:
         print(f"sdnet-pl: {job.target} existed already, of the same video", file=sys.stderr)
-    for outcome in done:
-        if not outcome.error:
-            print("; ".join([f"sdnet-pl: {outcome.job.target} written", *outcome.notes]), file=sys.stderr)
-    for outcome in done:
-        if outcome.error:
-            print(outcome.error, file=sys.stderr)
+    for outcome in sorted(done, key=lambda outcome: outcome.error is not None):
+        print(outcome, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The LightningDataModule: training samples, named benchmarks, and photos to predict."""
+"""The LightningDataModule: training samples, named benchmarks, and photos and videos to predict."""
 
 import warnings
 from collections import Counter
@@ -20,6 +20,7 @@ from sdnet_pl.data.dataset import (
     MattingDataset,
     collate,
 )
+from sdnet_pl.data.formats import names_video
 from sdnet_pl.data.image_io import list_pictures
 from sdnet_pl.data.output_names import distinct_names
 from sdnet_pl.data.parallel import default_workers, one_thread
@@ -35,7 +36,7 @@ SIZE_MULTIPLE = 32
 
 
 class MattingDataModule(LightningDataModule):
-    """People composited over backgrounds on the fly, benchmarks to score on, photos to predict.
+    """People composited over backgrounds on the fly, benchmarks to score on, photos and videos to predict.
 
     Without arguments everything comes from the built-in procedural portraits.
 
@@ -45,7 +46,7 @@ class MattingDataModule(LightningDataModule):
         backgrounds: Training sources of backgrounds.
         validation: Named benchmarks that are scored during training; the first gives the headline metric.
         test: Named benchmarks for ``test``; none: those of ``validation``.
-        predict: A photo or a folder of photos for ``predict``.
+        predict: A photo, a video, or a folder of them for ``predict``.
         size: Side of the training crop in pixels, a multiple of 32, at least 64.
         growing_sizes: Smaller crops to begin with: {10: 128, 30: 192} takes 128 before epoch 10, 192 before epoch 30
             and ``size`` from then on.
@@ -172,7 +173,7 @@ class MattingDataModule(LightningDataModule):
 
         Raises:
             InputError: A picture cannot be used, an epoch of ``fit`` has fewer samples than a step takes, or
-                ``predict`` has no photos.
+                ``predict`` has nothing to do.
         """
         if self.trainer and self.trainer.world_size > 1:
             self.checked = self.trainer.strategy.broadcast(self.checked)
@@ -200,7 +201,7 @@ class MattingDataModule(LightningDataModule):
             )
         if stage == "predict":
             if self.predict is None:
-                raise InputError("predict needs photos; name one or a folder of them with --data.predict.")
+                raise InputError("predict needs photos or videos; name one or a folder of them with --data.predict.")
             self.predicted = PhotoDataset(self.predict)
 
     @property
@@ -237,7 +238,7 @@ class MattingDataModule(LightningDataModule):
         return [self._evaluation_loader(benchmark) for benchmark in self.test.values()]
 
     def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """The photos that are not predicted yet, one at a time, at their own sizes."""
+        """The photos and videos that are not predicted yet, one at a time, at their own sizes."""
         self.predicted.leave_out_done()
         # No batching: photos differ in size.
         return self._loader(self.predicted, EvaluationSampler(len(self.predicted), *self._rank()), batch_size=None)
@@ -297,48 +298,61 @@ class MattingDataModule(LightningDataModule):
 
 
 class PhotoDataset(Dataset[dict[str, Any]]):
-    """Photos at their own size: ``photo`` uint8 ``[H, W, 3]`` with its ``metadata`` and ``sha256``, and ``name``.
+    """Photos at their own size, and then videos as files; each is an item, with its ``file``.
 
-    Cut-outs of this package that lie in the folder are left out. The name is the path below the folder without suffix,
+    A photo is ``photo`` uint8 ``[H, W, 3]`` with its ``metadata``, ``sha256`` and ``name``; one that cannot be read has
+    ``unreadable``, the reason, instead. A video is its ``file`` alone. Of ``padding`` there is nothing to do.
+
+    Pictures of this package that lie in the folder are left out. The name is the path below the folder without suffix,
     but with it where two photos would have one name (:func:`sdnet_pl.data.output_names.distinct_names`).
 
     Attributes:
+        path: what was given.
+        folder: the folder.
         files: the photos by their names.
-        is_done: tells by the name what need not be read, asked once, when the weights are loaded.
-
-    A photo that cannot be read has ``unreadable`` instead of ``photo``: why. ``padding`` keeps processes in step; there
-    is nothing to do.
+        videos: the videos.
+        is_done: tells which files need not be read, asked once, when the weights are loaded.
 
     Raises:
-        InputError: the path is missing, or a folder holds no picture but those that this package wrote.
+        InputError: the path is missing, or a folder holds no picture but those that this package wrote, and no video.
     """
 
     def __init__(self, path: str) -> None:
-        given = Path(path)
-        folder = given if given.is_dir() else given.parent
+        self.path = given = Path(path)
+        self.folder = given if given.is_dir() else given.parent
         files = [given]
         if given.is_dir() or not given.exists():
-            files = [file for file in list_pictures(given) if not is_ours(file)]
+            files = [file for file in list_pictures(given, videos=True) if not is_ours(file)]
             if not files:
-                raise InputError(f"{path} holds no photo but cut-outs; give the folder that holds the photos.")
-        names = distinct_names([(file, file.relative_to(folder)) for file in files])
-        self.files = dict(zip(names, files, strict=True))
-        self.is_done: Callable[[str], bool] | None = None
+                raise self.nothing_found()
+        photos = [file for file in files if not names_video(file)]
+        names = distinct_names([(photo, photo.relative_to(self.folder)) for photo in photos])
+        self.files = dict(zip(names, photos, strict=True))
+        self.videos = [file for file in files if names_video(file)]
+        self.is_done: Callable[[Path], bool] | None = None
+
+    def nothing_found(self) -> InputError:
+        """The error for a folder that holds cut-outs alone."""
+        return InputError(f"{self.path} holds nothing but cut-outs; give the folder that holds the photos or videos.")
 
     def leave_out_done(self) -> None:
-        """Drops the photos that are done, and `is_done` itself, which a loader process cannot unpickle."""
+        """Drops what is done, and `is_done` itself, which a loader process cannot unpickle."""
         if self.is_done is not None:
-            self.files = {name: file for name, file in self.files.items() if not self.is_done(name)}
+            self.files = {name: file for name, file in self.files.items() if not self.is_done(file)}
+            self.videos = [video for video in self.videos if not self.is_done(video)]
         self.is_done = None
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.files) + len(self.videos)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         if index >= len(self):
-            return {"name": "", "padding": True}
+            return {"padding": True}
+        # Videos come last: one after the other they are dealt to different processes.
+        if index >= len(self.files):
+            return {"file": self.videos[index - len(self.files)], "padding": False}
         name, file = list(self.files.items())[index]
-        about = {"name": name, "padding": False}
+        about = {"name": name, "file": file, "padding": False}
         try:
             photo = Photo.read(file)
         except InputError as error:

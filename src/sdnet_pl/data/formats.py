@@ -57,6 +57,11 @@ def picture_suffixes() -> frozenset[str]:
     }
 
 
+def names_video(file: PurePath) -> bool:
+    """Whether a file is a video by the end of its name; an animated GIF is a picture."""
+    return file.suffix.lower() in _VIDEOS
+
+
 def reason_by_name(file: PurePath) -> str | None:
     """Why a file is not read as a picture, by the end of its name; None for a picture."""
     suffix = file.suffix.lower()
@@ -84,7 +89,7 @@ def reason_by_content(file: IO[bytes], name: str, opened: str | None = None) -> 
         return f"is a camera raw file, whose only finished pictures are small previews; {RAW_REMEDY}."
     if opened:
         return None
-    if PurePath(name).suffix.lower() in _VIDEOS:
+    if names_video(PurePath(name)):
         return "is a video; cut the people out of it with sdnet-pl video."
     file.seek(0)
     head = file.read(32)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sdnet_pl.data.files import as_text
-from sdnet_pl.data.formats import picture_suffixes, reason_by_name
+from sdnet_pl.data.formats import names_video, picture_suffixes, reason_by_name
 from sdnet_pl.errors import InputError, InputWarning
 
 # What systems and `sdnet-pl prepare` leave beside pictures; no warning names these.
@@ -81,13 +81,14 @@ def _sort(entry: os.DirEntry[str], path: Path, tree: Tree, own: list[Path], link
         tree.left[path] = f"a link that leads nowhere ({error.strerror})"
 
 
-def list_pictures(folder: str | Path) -> list[Path]:
+def list_pictures(folder: str | Path, videos: bool = False) -> list[Path]:
     """The picture files of a folder and its sub-folders, ordered by their path below it, links followed as by walk().
 
     Hidden files and folders are ignored. What else is left out is named in an :class:`InputWarning`.
 
     Args:
         folder: where to look.
+        videos: also take videos.
 
     Raises:
         InputError: the folder does not exist, is a file, or holds no picture.
@@ -101,14 +102,15 @@ def list_pictures(folder: str | Path) -> list[Path]:
     pictures = []
     for file in tree.files:
         reason = reason_by_name(file)
-        if reason is None:
+        if reason is None or (videos and names_video(file)):
             pictures.append(file)
         elif file.name.lower() not in _QUIET:
             tree.left[file] = reason
     left = _summary({path.relative_to(folder): reason for path, reason in tree.left.items()})
     if not pictures:
+        wanted = "picture or video" if videos else "picture"
         raise InputError(
-            f"{folder} holds no picture{f', but {left}' if left else ''}; put files there that end in .jpg, .png, "
+            f"{folder} holds no {wanted}{f', but {left}' if left else ''}; put files there that end in .jpg, .png, "
             f".webp, .tif, .avif or another of {len(picture_suffixes())} suffixes of pictures."
         )
     if left:

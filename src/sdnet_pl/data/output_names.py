@@ -11,7 +11,7 @@ from sdnet_pl.data.formats import reason_by_name
 from sdnet_pl.data.provenance import is_ours
 
 
-def distinct_names(photos: Sequence[tuple[Path, PurePath]]) -> list[str]:
+def distinct_names(photos: Sequence[tuple[Path, PurePath]], siblings: bool = True) -> list[str]:
     """A name for each photo, without suffix.
 
     That is the photo's own, ``holiday/IMG_1``. Where its folder holds another picture of that name, be it asked for or
@@ -20,9 +20,10 @@ def distinct_names(photos: Sequence[tuple[Path, PurePath]]) -> list[str]:
 
     Args:
         photos: each with its path below the folder that was given; the same photo may come more than once.
+        siblings: whether pictures that were not asked for count; for videos they do not.
     """
-    siblings: dict[Path, dict[str, list[str]]] = {}
-    keeps = [_has_sibling(photo, siblings) for photo, _ in photos]
+    known: dict[Path, dict[str, list[str]]] = {}
+    keeps = [siblings and _has_sibling(photo, known) for photo, _ in photos]
     names = [_name(below, keep) for (_, below), keep in zip(photos, keeps, strict=True)]
     # A name that keeps its suffix may be another's without.
     while clashing := [i for group in _clashes(photos, names, _key) for i in group if not keeps[i]]:

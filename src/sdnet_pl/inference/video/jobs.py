@@ -1,4 +1,4 @@
-"""Which file ``sdnet-pl video`` writes from which video."""
+"""Which file is written from which video."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,6 +78,38 @@ def plan(videos: Sequence[Path], output: Path | None, suffix: str | None, alpha:
             raise InputError(f"{other} and {video} would both be written to {target}; rename one.")
         require_own(target)
     return [Job(video, target) for target, video in jobs.items()]
+
+
+def plan_folder(videos: Sequence[Path], folder: Path, output: Path, alpha: bool) -> list[Job]:
+    """Which file below a folder is written from which video of another, sub-folders kept, in the default format.
+
+    A name is ``holiday/clip_cutout.webm``, or ``holiday/clip.mov_cutout.webm`` beside another video of that stem.
+
+    Args:
+        videos: files below ``folder``.
+        folder: where they are.
+        output: need not exist.
+        alpha: whether what is written is transparent.
+    """
+    from sdnet_pl.data.files import as_file
+    from sdnet_pl.data.output_names import distinct_names
+
+    names = distinct_names([(video, video.relative_to(folder)) for video in videos], siblings=False)
+    suffix = TRANSPARENT if alpha else OPAQUE
+    targets = [as_file(output / f"{name}_cutout{suffix}") for name in names]
+    return [Job(video, target) for video, target in zip(videos, targets, strict=True)]
+
+
+def number_of(job: Job, options: Sequence[object]) -> str:
+    """The hash of a job: of its video, of what is written, and of the options of ``sdnet_pl.inference.jobs``.
+
+    Raises:
+        OSError: the video is lost.
+    """
+    from sdnet_pl.data.image_io import sha256
+    from sdnet_pl.data.provenance import job_hash
+
+    return job_hash(sha256(job.video), *options, job.target.suffix)
 
 
 def _target(video: Path, output: Path | None, suffix: str) -> Path:

@@ -35,11 +35,13 @@ class Options(NamedTuple):
         rendering: what is shown of a frame, by :func:`render`.
         threads: how many threads work at a time.
         steady: whether to reduce flicker (:func:`sdnet_pl.inference.video.flicker.steadied`).
+        progress: whether to show a bar.
     """
 
     rendering: Rendering = Rendering(color_side=_COLOR_SIDE)
     threads: int = 1
     steady: bool = True
+    progress: bool = True
 
 
 class Done(NamedTuple):
@@ -55,6 +57,10 @@ class Done(NamedTuple):
     notes: tuple[str, ...] = ()
     error: InputError | None = None
 
+    def __str__(self) -> str:
+        """What to say of it."""
+        return str(self.error) if self.error else "; ".join([f"sdnet-pl: {self.job.target} written", *self.notes])
+
 
 class _Painted(NamedTuple):
     frame: Frame
@@ -63,7 +69,7 @@ class _Painted(NamedTuple):
 
 
 def cut_out_video(job: Job, number: str, predictor: MattePredictor, options: Options) -> Done:
-    """Write the cut-out of a video, with a progress bar; what a killed call has finished is taken over.
+    """Write the cut-out of a video; what a killed call has finished is taken over.
 
     Memory depends on the size of a frame and on the threads, not on the length of the video.
 
@@ -151,7 +157,8 @@ def _write_segments(
     unfinished = islice(workers.read(video.frames(), _DECODED), parts.done - again, None)
     wanted = islice(windows(workers.map(matte, unfinished)), again, None)
     segment: list[Finished] = []
-    with tqdm(total=video.total or None, initial=parts.done, desc=video.path.name, unit="frame") as bar:
+    total, hidden = video.total or None, not options.progress
+    with tqdm(total=total, initial=parts.done, desc=video.path.name, unit="frame", disable=hidden) as bar:
         for painted in workers.map(paint, wanted):
             with workers.working:
                 writer.add(painted.frame, painted.picture)
