@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const PAGE = ["index.html", "style.css", "page.js", "worker.js", "rendering.js", "matting.js", "closer.js", "foreground.js", "png.js", "resize.js"];
+const PAGE = ["index.html", "style.css", "page.js", "worker.js", "camera.js", "rendering.js", "matting.js", "closer.js", "foreground.js", "png.js", "resize.js"];
 const RUNTIME = [
   "ort.wasm.min.mjs",
   "ort-wasm-simd-threaded.mjs",

@@ -1,5 +1,6 @@
 /** The page: what buttons, files and the camera do. */
 
+import { film } from "./camera.js";
 import { Rendering, decode } from "./rendering.js";
 
 const $ = (id) => document.getElementById(id);
@@ -139,14 +140,11 @@ async function live(turn) {
   while (turn === shown) {
     await new Promise(requestAnimationFrame); // waits while the page is hidden
     if (turn !== shown) return;
-    const bitmap = await createImageBitmap(camera);
-    const original = await createImageBitmap(bitmap);
-    const layers = await ask("frame", { bitmap, blur: rendering.background.kind === "blur" });
-    if (turn === shown) {
-      rendering.picture(original);
-      rendering.take(layers);
-    } else Object.values(layers).forEach((layer) => layer?.close?.());
-    original.close();
+    const image = await film(camera);
+    const layers = await ask("frame", { image, blur: rendering.background.kind === "blur" });
+    if (turn !== shown) return Object.values(layers).forEach((layer) => layer?.close?.());
+    rendering.picture(image);
+    rendering.take(layers);
     count++;
     const now = performance.now();
     if (now - since >= 1000) {

@@ -19,14 +19,16 @@ export class Rendering {
     this.background = { kind: "none" };
   }
 
-  /** Show a picture, of which nothing is cut out yet. */
-  picture(bitmap) {
+  /** Show a picture, an `ImageBitmap` or `ImageData`, of which nothing is cut out yet. */
+  picture(image) {
     for (const canvas of [this.#before, this.#after]) {
-      if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
-        [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+      if (canvas.width !== image.width || canvas.height !== image.height) {
+        [canvas.width, canvas.height] = [image.width, image.height];
       }
-      canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
-      canvas.getContext("2d").drawImage(bitmap, 0, 0);
+      const context = canvas.getContext("2d");
+      context.clearRect(0, 0, canvas.width, canvas.height);
+      if (image instanceof ImageData) context.putImageData(image, 0, 0);
+      else context.drawImage(image, 0, 0);
     }
   }
 

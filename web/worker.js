@@ -27,8 +27,7 @@ const tasks = {
     return { ...answer, nobody: alpha.reduce((count, level) => count + (level > 127), 0) < SPECKS * alpha.length };
   },
 
-  async frame({ bitmap, blur }) {
-    const image = read(bitmap);
+  async frame({ image, blur }) {
     return separate(image, await matting.alpha(image, { closer: false }), blur, FRAME_SIDE);
   },
 
