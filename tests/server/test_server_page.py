@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import matplotlib
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -257,3 +258,13 @@ def test_videos_that_are_none_or_name_other_files_are_refused(jobs: Jobs, tmp_pa
 def test_side_outputs_are_drawn(jobs: Jobs, file: str):
     drawn = run(jobs.sides(file))
     assert drawn.shape[1] > 4 * drawn.shape[0]
+
+
+def test_side_outputs_drawn_at_the_same_time_are_those_drawn_alone(jobs: Jobs, file: str):
+    async def several() -> list[np.ndarray]:
+        return await asyncio.gather(*(jobs.sides(file) for _ in range(3)))
+
+    settings = matplotlib.rcParams.copy()
+    alone = run(jobs.sides(file))
+    assert all(np.array_equal(drawn, alone) for drawn in run(several()))
+    assert matplotlib.rcParams == settings
