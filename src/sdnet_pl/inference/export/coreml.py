@@ -1,35 +1,25 @@
 """Core ML: an ``.mlpackage`` of one height and width, for Apple's devices; it runs on a Mac alone."""
 
 import warnings
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from sdnet_pl.inference.export.parity import Loaded, Picture
-from sdnet_pl.nn import SDNet, fold_batch_norm
+from sdnet_pl.inference.export.parity import Export, Loaded, Picture
 
 
-def write(
-    model: SDNet,
-    path: Path,
-    shape: tuple[int, int],
-    precision: str,
-    pictures: Sequence[Picture],
-    properties: Mapping[str, str],
-) -> None:
+def write(export: Export, path: Path) -> None:
     """Write ``path``: from an RGB picture to a grey one of 16-bit floats; with a trimap from an array of 4 channels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import coremltools as ct
 
-    network = fold_batch_norm(model).requires_grad_(False).eval()
-    example = torch.rand(1, model.in_channels, *shape)
-    program = torch.export.export(network, (example,)).run_decompositions({})
+    example = torch.from_numpy(export.pictures[0])
+    program = torch.export.export(export.network, (example,)).run_decompositions({})
     _remove_aliases(program)
-    if model.in_channels == 3:
+    if export.network.in_channels == 3:
         picture = ct.ImageType("image", shape=example.shape, scale=1 / 255, color_layout=ct.colorlayout.RGB)
     else:
         picture = ct.TensorType("image", shape=example.shape)
@@ -38,11 +28,11 @@ def write(
         inputs=[picture],
         outputs=[ct.ImageType("alpha", color_layout=ct.colorlayout.GRAYSCALE_FLOAT16)],
         minimum_deployment_target=ct.target.iOS16,
-        compute_precision=ct.precision.FLOAT16 if precision == "fp16" else ct.precision.FLOAT32,
+        compute_precision=ct.precision.FLOAT16 if export.precision == "fp16" else ct.precision.FLOAT32,
     )
     converted.short_description = "Portrait matting: the opacity of the people in a picture."
-    converted.license = properties["weights_licence"]
-    converted.user_defined_metadata.update(properties)
+    converted.license = export.properties["weights_licence"]
+    converted.user_defined_metadata.update(export.properties)
     converted.save(str(path))
 
 

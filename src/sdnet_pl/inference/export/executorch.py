@@ -1,32 +1,22 @@
 """ExecuTorch: a ``.pte`` of one height and width, for phones and small devices, with XNNPACK's kernels."""
 
 import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from sdnet_pl.inference.export.parity import Loaded, Picture
-from sdnet_pl.nn import SDNet, fold_batch_norm
+from sdnet_pl.inference.export.parity import Export, Loaded
 
 
-def write(
-    model: SDNet,
-    path: Path,
-    shape: tuple[int, int],
-    precision: str,
-    pictures: Sequence[Picture],
-    properties: Mapping[str, str],
-) -> None:
+def write(export: Export, path: Path) -> None:
     """Write ``path``; what it says of itself are methods of the program, which return text."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    network = fold_batch_norm(model).requires_grad_(False).eval()
-    program = torch.export.export(network, (torch.rand(1, model.in_channels, *shape),))
+    program = torch.export.export(export.network, (torch.from_numpy(export.pictures[0]),))
     lowered = to_edge_transform_and_lower(
-        program, partitioner=[XnnpackPartitioner()], constant_methods=dict(properties)
+        program, partitioner=[XnnpackPartitioner()], constant_methods=dict(export.properties)
     ).to_executorch()
     path.write_bytes(lowered.buffer)
 

@@ -3,37 +3,23 @@
 # PyTorch is imported to write alone: to run a file it is not needed.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sdnet_pl.inference.export.parity import Loaded, Picture
-
-if TYPE_CHECKING:
-    from sdnet_pl.nn import SDNet
+from sdnet_pl.inference.export.parity import Export, Loaded, Picture
 
 SIGNATURE = "serving_default"
 
 
-def write(
-    model: "SDNet",
-    path: Path,
-    shape: tuple[int, int],
-    precision: str,
-    pictures: Sequence[Picture],
-    properties: Mapping[str, str],
-) -> None:
+def write(export: Export, path: Path) -> None:
     """Write ``path``, from ``[1, C, H, W]`` to ``[1, 1, H, W]``; int8 also goes in and comes out."""
     import litert_torch
     import torch
 
-    from sdnet_pl.nn import fold_batch_norm
-
-    network = fold_batch_norm(model).requires_grad_(False).eval()
-    litert_torch.convert(network, (torch.rand(1, model.in_channels, *shape),)).export(str(path))
-    _describe(path, properties)
-    if precision == "int8":
-        _quantize(path, pictures)
+    litert_torch.convert(export.network, (torch.from_numpy(export.pictures[0]),)).export(str(path))
+    _describe(path, export.properties)
+    if export.precision == "int8":
+        _quantize(path, export.pictures)
 
 
 def load(path: Path, threads: int | None) -> Loaded:

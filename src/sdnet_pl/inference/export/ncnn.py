@@ -2,29 +2,17 @@
 
 # PyTorch is imported to write alone: to run a file it is not needed.
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sdnet_pl.inference.export.parity import Loaded, Picture
-
-if TYPE_CHECKING:
-    from sdnet_pl.nn import SDNet
+from sdnet_pl.inference.export.parity import Export, Loaded, Picture
 
 HALF = (0x01306B47).to_bytes(4, "little")
 """What stands before weights of 16 bits."""
 
 
-def write(
-    model: "SDNet",
-    path: Path,
-    shape: tuple[int, int] | None,
-    precision: str,
-    pictures: Sequence[Picture],
-    properties: Mapping[str, str],
-) -> None:
+def write(export: Export, path: Path) -> None:
     """Write ``path`` and the file of its weights; without a ``shape`` any multiples of 32 work.
 
     The format has no place for what the file says of itself: the name of its input layer tells the version alone.
@@ -32,24 +20,21 @@ def write(
     import pnnx
     import torch
 
-    from sdnet_pl.nn import fold_batch_norm
-
-    network = fold_batch_norm(model).requires_grad_(False).eval()
-    step = network.size_multiple
+    step = export.network.size_multiple
     # Two shapes that share no side: what is equal in both becomes fixed.
-    shapes = [shape] if shape else [(2 * step, 3 * step), (5 * step, 4 * step)]
-    first, *second = (torch.rand(1, model.in_channels, *sides) for sides in shapes)
+    shapes = [export.shape] if export.shape else [(2 * step, 3 * step), (5 * step, 4 * step)]
+    first, *second = (torch.rand(1, export.network.in_channels, *sides) for sides in shapes)
     with tempfile.TemporaryDirectory() as folder:  # pnnx leaves eight other files beside its own
         pnnx.export(
-            network,
+            export.network,
             str(Path(folder) / "network.pt"),
             (first,),
             inputs2=tuple(second) or None,
             ncnnparam=str(path),
             ncnnbin=str(path.with_suffix(".bin")),
-            fp16=precision == "fp16-weights",
+            fp16=export.precision == "fp16-weights",
         )
-    path.write_text(_named(path.read_text(encoding="utf-8"), properties["sdnet_pl_version"]), encoding="utf-8")
+    path.write_text(_named(path.read_text(encoding="utf-8"), export.properties["sdnet_pl_version"]), encoding="utf-8")
 
 
 def load(path: Path, threads: int | None) -> Loaded:

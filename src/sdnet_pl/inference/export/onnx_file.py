@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from torch import Tensor, nn
 
 from sdnet_pl.data.files import naming, to_disk
-from sdnet_pl.inference.export.parity import Loaded, Picture
+from sdnet_pl.inference.export.parity import Export, Loaded
 from sdnet_pl.inference.onnx_network import OnnxNetwork
 from sdnet_pl.nn import SDNet, fold_batch_norm
 from sdnet_pl.nn.ampa import SqueezeExcitation
@@ -79,23 +79,16 @@ class Padded(nn.Module):
         return alpha[..., :height, :width]
 
 
-def write(
-    model: SDNet,
-    path: Path,
-    shape: tuple[int, int] | None,
-    precision: str,
-    pictures: Sequence[Picture],
-    properties: Mapping[str, str],
-) -> None:
+def write(export: Export, path: Path) -> None:
     """Write ``path``; without a ``shape`` any batch and any sides of at least 32 work: the graph pads and crops."""
-    proto = to_onnx(model, precision, shape)
-    if precision == "int8":
-        proto = quantize(proto, pictures)
-    if precision == "fp16-weights":
+    proto = to_onnx(export.network, export.precision, export.shape)
+    if export.precision == "int8":
+        proto = quantize(proto, export.pictures)
+    if export.precision == "fp16-weights":
         _store_half(proto.graph)
     sizes = f"height and width of at least {MIN_SIZE}; the graph itself pads to multiples and crops"
-    about = {"opset": str(OPSET), "size": "height and width as given" if shape else sizes}
-    onnx.helper.set_model_props(proto, about | dict(properties))
+    about = {"opset": str(OPSET), "size": "height and width as given" if export.shape else sizes}
+    onnx.helper.set_model_props(proto, about | dict(export.properties))
     onnx.save(proto, path)
     to_disk(path)
     onnx.checker.check_model(path, full_check=True)

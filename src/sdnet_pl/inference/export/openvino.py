@@ -1,44 +1,33 @@
 """OpenVINO: an ``.xml`` with its ``.bin``, for Intel's CPUs, GPUs and NPUs."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from sdnet_pl.inference.export.parity import Loaded, Picture
-
-if TYPE_CHECKING:
-    from sdnet_pl.nn import SDNet
+from sdnet_pl.inference.export.parity import Export, Loaded
 
 
-def write(
-    model: "SDNet",
-    path: Path,
-    shape: tuple[int, int] | None,
-    precision: str,
-    pictures: Sequence[Picture],
-    properties: Mapping[str, str],
-) -> None:
+def write(export: Export, path: Path) -> None:
     """Write ``path`` and the file of its weights, by way of ONNX; without a ``shape`` any sides of at least 32 work."""
     import onnx
     import openvino
 
     from sdnet_pl.inference.export.onnx_file import quantize, to_onnx
 
-    proto = to_onnx(model, "fp32")
-    if precision == "int8":
-        proto = quantize(proto, pictures)
+    proto = to_onnx(export.network, "fp32")
+    if export.precision == "int8":
+        proto = quantize(proto, export.pictures)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         onnx.save(proto, file)
         converted = openvino.convert_model(file)
-    if shape:
-        converted.reshape([1, model.in_channels, *shape])
-    for key, value in properties.items():
+    if export.shape:
+        converted.reshape([1, export.network.in_channels, *export.shape])
+    for key, value in export.properties.items():
         converted.set_rt_info(value, ["sdnet_pl", key])
-    openvino.save_model(converted, path, compress_to_fp16=precision == "fp16-weights")
+    openvino.save_model(converted, path, compress_to_fp16=export.precision == "fp16-weights")
 
 
 def load(path: Path, threads: int | None) -> Loaded:

@@ -1,8 +1,8 @@
 """What every format goes through: written aside, run in its own runtime, compared with PyTorch, then named.
 
-A module of a format has two functions. ``write(model, path, shape, precision, pictures, properties)`` writes the file,
-or several files beside each other whose names begin with the stem of ``path``. ``load(path, threads)`` is the network
-in its own runtime, or none where that does not run here.
+A module of a format has two functions. ``write(export, path)`` writes the file, or several files beside each other
+whose names begin with the stem of ``path``. ``load(path, threads)`` is the network in its own runtime, or none where
+that does not run here.
 """
 
 import json
@@ -27,6 +27,24 @@ if TYPE_CHECKING:
 
 Picture = NDArray[np.float32]
 Run = Callable[[Picture], Picture]
+
+
+class Export(NamedTuple):
+    """What a file is made of.
+
+    Attributes:
+        network: in eval mode, with its BatchNorm folded and without gradients.
+        shape: the only height and width that the file takes; none for any.
+        precision: one of the format's.
+        pictures: ``[1, C, H, W]`` in [0, 1], of ``shape`` or of multiples of the network's ``size_multiple``.
+        properties: what the file says of itself.
+    """
+
+    network: "SDNet"
+    shape: tuple[int, int] | None
+    precision: str
+    pictures: Sequence[Picture]
+    properties: Mapping[str, str]
 
 
 class Loaded(NamedTuple):
@@ -78,13 +96,16 @@ def write_checked(
         InputError: the alphas are too far from the network's.
         OSError: a file cannot be written.
     """
+    from sdnet_pl.nn import fold_batch_norm
+
     form = FORMATS[path.suffix]
     module = import_module(f"sdnet_pl.inference.export.{form.module}")
     pictures = [_resized(picture, shape or _multiples(picture, model.size_multiple)) for picture in pictures]
     properties = describe(model, precision, shape) | dict(properties)
+    folded = fold_batch_norm(model).requires_grad_(False)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder, naming(path):
         written = Path(folder) / path.name
-        module.write(model, written, shape, precision, pictures, properties)
+        module.write(Export(folded, shape, precision, pictures, properties), written)
         loaded: Loaded | None = module.load(written, None)
         difference = None if loaded is None else compare(loaded.run, model, pictures)
         judged = difference
