@@ -4,6 +4,8 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdnet_pl.cli.options import add_overwrite, add_weights, to_shape
@@ -65,8 +67,13 @@ def run(args: argparse.Namespace) -> int:
         InputError: a path is wrong, a package is missing, the preset has no int8 form, or the file that was written
             does not give PyTorch's alphas; then nothing is left at ``OUTPUT``.
     """
-    folder = not args.output.suffix
-    file = args.output / transformers_js.MODEL if folder else args.output
+    file = args.output if args.output.suffix else args.output / transformers_js.MODEL
+    with _leaving_no_folders(file):
+        return _export(args, file)
+
+
+def _export(args: argparse.Namespace, file: Path) -> int:
+    folder = file != args.output
     shape = to_shape("--shape", args.shape) if args.shape else None
     _check(args, file)
 
@@ -123,6 +130,19 @@ def run(args: argparse.Namespace) -> int:
     sides = f", {shape[1]}×{shape[0]} pixels" if shape else ""
     print(f"{args.output}: {trained.preset}, {precision}{sides}, {size_on_disk(file) / 1e6:.1f} MB; {compared}")
     return 0
+
+
+@contextmanager
+def _leaving_no_folders(file: Path) -> Iterator[None]:
+    """Where a file comes to nothing, take away the folders that were made for it."""
+    missing = [folder for folder in file.parents if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _check(args: argparse.Namespace, file: Path) -> None:
