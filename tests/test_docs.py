@@ -93,8 +93,8 @@ def commands(script: str, record: Path) -> list[list[str]]:
 
 
 @cache
-def lightning_parser() -> Any:
-    """The parser of fit, validate, test and predict; building it takes seconds."""
+def lightning_parser(command: str) -> Any:
+    """The parser of fit, validate, test or predict; building it takes a while."""
     parsers = []
 
     def keep(self: Any, parser: Any, arguments: Any) -> None:
@@ -104,14 +104,14 @@ def lightning_parser() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lightning.SDNetCLI, "parse_arguments", keep)
         with pytest.raises(SystemExit):
-            lightning.run(["fit"])
+            lightning.run([command])
     return parsers[0]
 
 
 def parse(arguments: list[str]) -> None:
     """Ends without an error if the command line of sdnet-pl takes the arguments."""
     if arguments[0] in LIGHTNING_COMMANDS:
-        lightning_parser().parse_args(arguments)
+        lightning_parser(arguments[0]).parse_args(arguments)
     else:
         _parser(arguments).parse_args(arguments)
 
