@@ -73,7 +73,9 @@ class Parser(LightningArgumentParser):
             InputError: always.
         """
         text = " ".join(message.split())
-        meant = suggest(text, self, sys.argv[1:]).rstrip("?")
+        # The parser of a class, which parses its own arguments, knows none of the command's options.
+        is_command = "--run_dir" in self._option_string_actions
+        meant = suggest(text, self, sys.argv[1:] if is_command else ()).rstrip("?")
         raise InputError(f"{text}{meant}{'?' if meant else ';'} `sdnet-pl COMMAND --help` lists the options.") from ex
 
     def parse_args(self, *args: Any, **options: Any) -> Namespace:  # type: ignore[override]
