@@ -27,7 +27,7 @@ LIGHTNING_COMMANDS = {
 # the command given is imported.
 OTHER_COMMANDS = {
     "matte": "cut the people out of photos, as straight-alpha PNG",
-    "video": "cut the people out of videos, with their sound",
+    "video": "cut the people out of videos, with their sound, or show those of a camera live",
     "serve": "cut people out by HTTP and on a page, on this machine",
     "export": "write a trained network for another runtime (ONNX, LiteRT, ...), checked against PyTorch",
     "benchmark": "time networks on this machine, and tell their memory and file size",

@@ -1,8 +1,9 @@
-"""The command ``sdnet-pl video``: people cut out of videos, transparent or before another background."""
+"""The command ``sdnet-pl video``: people cut out of videos and of a camera, or before another background."""
 
 # Nothing heavy is imported here, so that the help answers at once.
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument(
         "videos",
-        nargs="+",
+        nargs="*",
         type=Path,
         metavar="VIDEO",
         help="videos; after them may come what to write, as for -o",
@@ -43,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COLOR|IMAGE|blur",
         help="what to show behind the people (default: nothing, transparent); green is that of green screens",
     )
+    parser.add_argument(
+        "--camera",
+        nargs="?",
+        const="",
+        metavar="DEVICE",
+        help="write nothing, and show what a camera sees on a page of this machine until Ctrl-C, by default before "
+        "green; DEVICE is as FFmpeg calls it: /dev/video0, on macOS 0, on Windows video=NAME (default: the first)",
+    )
     add_threads(parser, "how many threads work at a time (default: all cores)")
     add_weights(parser)
     add_size(parser)
@@ -52,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the cut-out of each video, one after the other.
+    """Write the cut-out of each video, one after the other; or show those of a camera.
 
     Everything that can be checked is checked before the network is loaded. What an earlier call made of the same video
     with the same options is kept, what a killed call had begun is continued, and nothing is replaced that this package
@@ -69,6 +78,10 @@ def run(args: argparse.Namespace) -> int:
     locate(args.weights)
     if args.threads is not None and args.threads < 1:
         raise InputError(f"--threads is {args.threads}; give 1 or more.")
+    if args.camera is not None:
+        return _show_camera(args)
+    if not args.videos:
+        raise InputError("video needs something to cut people out of; give videos, or --camera.")
     videos, output = split_output(args.videos, args.output)
     jobs = plan(videos, output, args.format, args.background is None)
 
@@ -114,6 +127,40 @@ def run(args: argparse.Namespace) -> int:
     finally:
         _summarise(done, kept)
     return 1 if any(outcome.error for outcome in done) else 0
+
+
+def _show_camera(args: argparse.Namespace) -> int:
+    """Show the people of a camera until Ctrl-C.
+
+    Raises:
+        InputError: an option is wrong, or the camera cannot be opened or is lost.
+    """
+    given = {"VIDEO": args.videos, "-o": args.output, "--format": args.format, "--overwrite": args.overwrite}
+    if written := [name for name, value in given.items() if value]:
+        raise InputError(f"--camera shows a page and writes nothing; leave out {' and '.join(written)}.")
+
+    from sdnet_pl.inference.engine import choose_engine
+    from sdnet_pl.inference.inputs import check_size
+    from sdnet_pl.inference.rendering import to_levels
+    from sdnet_pl.inference.video.camera import Camera
+    from sdnet_pl.inference.video.pipeline import GREEN, render
+    from sdnet_pl.inference.video.preview import Preview
+
+    if args.size is not None:
+        check_size(args.size)
+    rendering = render(args.background or GREEN)
+    load = choose_engine(args.weights, args.device, args.backend, args.threads)
+    with suppress(KeyboardInterrupt), Camera(args.camera) as camera:
+        predictor = load().predictor(args.size)
+        if args.threads and "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(args.threads)
+        with Preview() as page:
+            print(f"sdnet-pl: {page.address} shows {camera.device}; Ctrl-C ends it", file=sys.stderr, flush=True)
+            fitted = None
+            for image in camera.pictures():
+                fitted = fitted or rendering.fitted(*image.shape[:2])
+                page.show(fitted(image, to_levels(predictor.alpha(image))))
+    return 0
 
 
 def _summarise(done: "list[Done]", kept: "list[Job]") -> None:
