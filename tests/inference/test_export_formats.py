@@ -10,7 +10,7 @@ import pytest
 
 from sdnet_pl.cli import main
 from sdnet_pl.inference.export import parity
-from sdnet_pl.inference.export.formats import FORMATS, is_ours
+from sdnet_pl.inference.export.formats import FORMATS, companion, is_ours
 from sdnet_pl.inference.export.parity import Loaded
 from sdnet_pl.inference.onnx_network import OnnxNetwork
 from tests.inference.test_export import make_checkpoint
@@ -25,6 +25,11 @@ def needs(suffix: str) -> None:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("formats") / "fast.ckpt", "sdnet-fast")
+
+
+@pytest.fixture(scope="module")
+def trimap_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("formats") / "trimap.ckpt", "sdnet", trimap=True)
 
 
 @pytest.mark.slow
@@ -60,6 +65,20 @@ def test_gives_the_networks_alphas(
     assert main([*arguments, "--overwrite"]) == 0
     assert main(arguments) == 2
     assert "exists already; give --overwrite" in capsys.readouterr().err
+    damaged = companion(file) or file
+    damaged.write_bytes(damaged.read_bytes()[:-1000])
+    assert main(["benchmark", str(file), "--sizes", "64x96", "--rounds", "1"]) == 2
+    assert "export it again" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [suffix for suffix in FORMATS if suffix != ".onnx"])
+def test_takes_a_trimap_as_fourth_channel(suffix: str, trimap_checkpoint: Path, tmp_path: Path) -> None:
+    needs(suffix)
+    file = tmp_path / f"model{suffix}"
+    assert main(["export", str(file), "--weights", str(trimap_checkpoint), "--shape", "64"]) == 0
+    loaded: Loaded | None = import_module(f"sdnet_pl.inference.export.{FORMATS[suffix].module}").load(file, 1)
+    assert loaded is None or loaded.channels == 4
 
 
 @pytest.mark.slow
@@ -124,6 +143,9 @@ def test_says_what_is_missing_and_what_is_wrong(
     for name in ("model.xml", "model.param"):
         assert "exists already; give another name" in error(tmp_path / name, "--overwrite")
     assert weights.read_text() == "theirs"
+    (tmp_path / "m.tflite").touch()
+    assert main(["export", str(tmp_path / "m.onnx"), "--weights", str(tmp_path / "m.tflite")]) == 2
+    assert "m.tflite is a file for LiteRT alone; give a checkpoint" in capsys.readouterr().err
     monkeypatch.setattr("sdnet_pl.inference.export.formats.find_spec", lambda name: None)
     assert "pip install 'sdnet_pl[executorch]'" in error(tmp_path / "m.pte")
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sdnet_pl.data.files import write_bytes
 from sdnet_pl.errors import InputError, did_you_mean
+from sdnet_pl.inference.export.formats import FORMATS
 from sdnet_pl.inference.pretrained import DEFAULT, check_damage, locate, pretrained_weights
 from sdnet_pl.nn import MattingNetwork, SDNet, presets
 
@@ -153,6 +154,11 @@ def read_weights(weights: str | Path) -> Trained:
         raise InputError(
             f"{path} is an ONNX file, which ONNX Runtime runs (sdnet-pl matte does); give a checkpoint, or a "
             ".safetensors of sdnet-pl export."
+        )
+    if path.suffix in FORMATS:
+        raise InputError(
+            f"{path} is a file for {FORMATS[path.suffix].runtime} alone; give a checkpoint, or a .safetensors or .onnx "
+            "of sdnet-pl export."
         )
     if path.suffix != ".safetensors":
         checkpoint = read_checkpoint(path)

@@ -31,7 +31,7 @@ def load(path: Path, threads: int | None) -> Loaded:
     assert method is not None
     _, channels, *shape = method.metadata.input_tensor_meta(0).sizes()
     return Loaded(
-        lambda picture: np.asarray(method.execute([torch.from_numpy(picture)])[0]),
+        lambda picture: np.asarray(method.execute([torch.from_numpy(np.ascontiguousarray(picture))])[0]),
         program.load_method("precision").execute([])[0],
         channels,
         (shape[0], shape[1]),

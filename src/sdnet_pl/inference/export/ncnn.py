@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sdnet_pl.errors import InputError
 from sdnet_pl.inference.export.parity import Export, Loaded, Picture
 
 HALF = (0x01306B47).to_bytes(4, "little")
@@ -45,13 +46,15 @@ def load(path: Path, threads: int | None) -> Loaded:
     if threads:
         network.opt.num_threads = threads
     network.opt.use_fp16_arithmetic = network.opt.use_bf16_storage = False
-    network.load_param(str(path))
     weights = path.with_suffix(".bin")
-    network.load_model(str(weights))
+    # What could not be loaded would end the process when it runs.
+    if not weights.exists() or network.load_param(str(path)) or network.load_model(str(weights)):
+        raise InputError(f"{path} or its {weights.name} is damaged or missing; export it again.")
 
     def run(picture: Picture) -> Picture:
+        given = np.ascontiguousarray(picture[0])  # of which Mat makes no copy
         extractor = network.create_extractor()
-        extractor.input("image", ncnn.Mat(np.ascontiguousarray(picture[0])))
+        extractor.input("image", ncnn.Mat(given))
         return np.array(extractor.extract("alpha")[1])[None]
 
     precision = "fp16-weights" if HALF in weights.read_bytes()[:64] else "fp32"
