@@ -264,7 +264,7 @@ def test_side_outputs_drawn_at_the_same_time_are_those_drawn_alone(jobs: Jobs, f
     async def several() -> list[np.ndarray]:
         return await asyncio.gather(*(jobs.sides(file) for _ in range(3)))
 
-    settings = matplotlib.rcParams.copy()
+    settings = dict(matplotlib.rcParams)  # a copy would not settle the backend
     alone = run(jobs.sides(file))
     assert all(np.array_equal(drawn, alone) for drawn in run(several()))
-    assert matplotlib.rcParams == settings
+    assert dict(matplotlib.rcParams) == settings
