@@ -79,7 +79,11 @@ def test_the_notebooks_train_what_is_missing(execute: Callable[[Path], nbformat.
         assert model.items() <= trained.items()
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# The notebook of ablations shows tables that tests of `report` look at too.
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] * (path.stem == "ablations"), id=path.stem) for path in NOTEBOOKS],
+)
 def test_a_notebook_runs(path: Path, execute: Callable[[Path], nbformat.NotebookNode], clone: Path, trained: Path):
     if path in TRAINING and not (clone / "runs/notebooks" / "sdnet").exists():
         leave_runs(clone / "runs/notebooks", trained)

@@ -516,6 +516,7 @@ def test_to_tensor_is_a_transposed_copy(channels, step):
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from /proc")
+@pytest.mark.slow
 def test_ten_thousand_pictures_stay_on_the_disk(tmp_path):
     """Hard links to one person and one scene: decoded, the drawn ones alone would take 60 MB, all of them 1.2 GB."""
 
