@@ -230,7 +230,9 @@ def test_it_is_composed(
 
 
 # The others are trained in tests of their own: cutouts.yaml in tests/lit, small.yaml in tests/experiments.
-@pytest.mark.parametrize("config", ["quickstart/synthetic.yaml", "weights/sdnet-fast-trimap.yaml"])
+@pytest.mark.parametrize(
+    "config", ["quickstart/synthetic.yaml", pytest.param("weights/sdnet-fast-trimap.yaml", marks=pytest.mark.slow)]
+)
 def test_a_step_of(config: str, recipe_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert main(quick(EXPERIMENTS / config, recipe_root, tmp_path, monkeypatch, **SMALL)) == 0
     assert (tmp_path / "run" / "metrics.md").is_file()

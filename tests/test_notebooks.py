@@ -79,10 +79,13 @@ def test_the_notebooks_train_what_is_missing(execute: Callable[[Path], nbformat.
         assert model.items() <= trained.items()
 
 
-# The notebook of ablations shows tables that tests of `report` look at too.
+# What the others show is tested beside the code: the tables of `report`, and the samples of the data path.
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(path, marks=[pytest.mark.slow] * (path.stem == "ablations"), id=path.stem) for path in NOTEBOOKS],
+    [
+        pytest.param(path, marks=[pytest.mark.slow] * (path.stem in ("ablations", "data_tour")), id=path.stem)
+        for path in NOTEBOOKS
+    ],
 )
 def test_a_notebook_runs(path: Path, execute: Callable[[Path], nbformat.NotebookNode], clone: Path, trained: Path):
     if path in TRAINING and not (clone / "runs/notebooks" / "sdnet").exists():

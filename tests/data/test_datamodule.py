@@ -414,6 +414,7 @@ def test_a_resumed_run_takes_the_samples_that_come_next(tmp_path: Path, workers:
         assert fit(workers, None, tmp_path / f"{moment}.ckpt", **options) == rest, moment
 
 
+@pytest.mark.slow
 def test_a_resumed_run_in_processes_that_share_nothing(tmp_path: Path, start_method: str):
     """Spawned ones get the data by pickle, and nothing of the trainer, whose schedule is no thing to pickle."""
     options: dict[str, Any] = {"limit_train_batches": 3, "limit_val_batches": 0}

@@ -66,6 +66,7 @@ def test_people_in_shards_are_those_in_folders(tree, prepare, written, tmp_path,
     check_equal(PairShards(str(tmp_path / "DST/train")), PairFolder(str(tmp_path / "folder/train"), extended=True))
 
 
+@pytest.mark.slow
 def test_backgrounds_in_shards_are_those_in_folders(tree, prepare, written, tmp_path):
     tree("coco")
     assert prepare("coco", "--shards", "--workers", 2) == 0
