@@ -20,9 +20,10 @@ import yaml
 from lightning.pytorch import Trainer
 from PIL import Image
 
-from sdnet_pl.cli import main
+from sdnet_pl.cli import lightning, main
 from sdnet_pl.data import CompositeBenchmark, MattingDataModule, ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.batches import TrainingBatch
+from sdnet_pl.errors import InputError
 from sdnet_pl.inference.weights import load_weights, read_weights
 from sdnet_pl.lit import SDNetModule
 from sdnet_pl.lit.module import _compiled
@@ -37,6 +38,11 @@ def error_of(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("sdnet-pl: error: ")]
     assert len(lines) == 1
     return lines[0]
+
+
+def test_a_command_line_without_a_command_is_a_sentence():
+    with pytest.raises(InputError, match="subcommand"):
+        lightning.run([])
 
 
 def test_a_run_leaves_everything_in_one_directory(trained: Path):

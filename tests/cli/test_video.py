@@ -46,6 +46,14 @@ def test_a_cutout_lies_beside_its_video(tmp_path, clip, capsys):
     assert names(tmp_path) == ["clip.mp4", "clip_cutout", "clip_cutout.mp4", "clip_cutout.webm"]
 
 
+def test_a_video_too_large_for_the_format_does_not_stop_the_others(tmp_path, clip, capsys):
+    wide = make_video(tmp_path / "wide.mkv", frames=1, size=(16_400, 16), codec="ffv1", pixels="bgr0", sound=None)
+    assert call(wide, clip, "-o", tmp_path / "out", "--background", "red") == 1
+    assert "wide.mkv, whose frames are 16400×16 pixels, cannot be encoded as .mp4" in capsys.readouterr().err
+    assert is_own_video(tmp_path / "out" / "clip_cutout.mp4")
+    assert not (tmp_path / "out" / "wide_cutout.mp4").exists()
+
+
 def test_a_name_with_a_colon(tmp_path, clip, monkeypatch):
     monkeypatch.chdir(tmp_path)
     clip.rename("12:30.mp4")

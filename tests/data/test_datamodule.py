@@ -322,9 +322,9 @@ def test_an_epoch_smaller_than_a_batch_is_refused(samples):
 def test_predict_without_photos_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"name one or a folder of them with --data\.predict"):
         small().setup("predict")
-    with pytest.raises(InputError, match=r"nowhere does not exist"):
+    with pytest.raises(InputError, match=r"nowhere does not exist; give .* videos, or one of them"):
         small(predict=str(tmp_path / "nowhere")).setup("predict")
-    with pytest.raises(InputError, match=r"holds no picture or video; put"):
+    with pytest.raises(InputError, match=r"holds no picture or video; put .* of pictures or in \.mp4"):
         small(predict=str(tmp_path)).setup("predict")
 
 

@@ -152,6 +152,11 @@ def test_a_video_that_was_begun_is_continued(tmp_path: Path, one_thread: None, m
     assert main(arguments) == 0
     assert len(seen) == 8  # the last one again
     assert len(frames_of(tmp_path / "p" / "predictions" / "clip_cutout.mp4")) == 7
+    capsys.readouterr()
+    assert main(arguments) == 0
+    said = capsys.readouterr().err
+    assert "clip_cutout.mp4 existed already" in said
+    assert "DataLoader" not in said  # nothing is left, which is no reason to warn
     assert "clip_cutout.mp4 exists already, of a video that has changed" in error_of(capsys, arguments, "blue")
     clip.unlink()
     assert "clip.mp4 does not exist" in error_of(capsys, arguments, "red")

@@ -101,7 +101,7 @@ class SDNetCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """The command that was given alone: describing the options of all of them takes a second."""
         commands = LightningCLI.subcommands()
-        return {name: commands[name] for name in commands if name == sys.argv[1]} or commands
+        return {name: commands[name] for name in commands if name in sys.argv[1:2]} or commands
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Declare ``--run_dir`` and the checkpoint of the best validation."""
@@ -363,6 +363,7 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
         "Be aware that when using `ckpt_path`, callbacks",  # evaluation needs none of those that trained
         "You're using the WeightAveraging callback, but loading",  # evaluation loads the averaged weights, as it should
         "Couldn't infer the batch indices",  # photos are predicted one by one, without batches
+        "Total length of `DataLoader` across ranks is zero",  # all is predicted already, which the writer says
     ):
         warnings.filterwarnings("ignore", message=expected)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)

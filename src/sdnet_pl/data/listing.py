@@ -95,7 +95,8 @@ def list_pictures(folder: str | Path, videos: bool = False) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.exists():
-        raise InputError(f"{folder} does not exist; give a folder that holds pictures (.jpg, .png, .webp, .tif, ...).")
+        wanted = "pictures or videos, or one of them" if videos else "pictures"
+        raise InputError(f"{folder} does not exist; give a folder that holds {wanted} (.jpg, .png, .webp, .tif, ...).")
     if not folder.is_dir():
         raise InputError(f"{folder} is a file where a folder is expected; give the folder that holds the pictures.")
     tree = walk(folder)
@@ -108,10 +109,10 @@ def list_pictures(folder: str | Path, videos: bool = False) -> list[Path]:
             tree.left[file] = reason
     left = _summary({path.relative_to(folder): reason for path, reason in tree.left.items()})
     if not pictures:
-        wanted = "picture or video" if videos else "picture"
+        wanted, more = ("picture or video", " or in .mp4, .mov or another of videos") if videos else ("picture", "")
         raise InputError(
             f"{folder} holds no {wanted}{f', but {left}' if left else ''}; put files there that end in .jpg, .png, "
-            f".webp, .tif, .avif or another of {len(picture_suffixes())} suffixes of pictures."
+            f".webp, .tif, .avif or another of {len(picture_suffixes())} suffixes of pictures{more}."
         )
     if left:
         warnings.warn(f"{folder}: of its files these are left out: {left}.", InputWarning, stacklevel=1)

@@ -80,7 +80,7 @@ def cut_out_video(job: Job, number: str, predictor: MattePredictor, options: Opt
         options: the rest.
 
     Returns:
-        What became of it; with the error of a video that cannot be read, or that another process is writing.
+        What became of it; with the error of a video that cannot be read or encoded, or that another process is writing.
 
     Raises:
         InputError: the cut-out cannot be written.
@@ -99,10 +99,11 @@ def cut_out_video(job: Job, number: str, predictor: MattePredictor, options: Opt
         except OSError as error:
             raise unwritable(job.target, error) from error
         except av.FFmpegError as error:
-            raise InputError(
-                f"{job.target} cannot be encoded from frames of {video.width}×{video.height} pixels "
-                f"({error.strerror}); give another --format."
-            ) from error
+            reason = InputError(
+                f"{job.video}, whose frames are {video.width}×{video.height} pixels, cannot be encoded as "
+                f"{job.target.suffix} ({error.strerror}); scale it down, or choose another format in sdnet-pl video."
+            )
+            return Done(job, error=reason)
 
 
 def _write(
