@@ -1,6 +1,7 @@
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 
 import av
 import pytest
@@ -52,6 +53,14 @@ def test_a_video_too_large_for_the_format_does_not_stop_the_others(tmp_path, cli
     assert "wide.mkv, whose frames are 16400×16 pixels, cannot be encoded as .mp4" in capsys.readouterr().err
     assert is_own_video(tmp_path / "out" / "clip_cutout.mp4")
     assert not (tmp_path / "out" / "wide_cutout.mp4").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that opens and cannot be read is there")
+def test_a_video_that_cannot_be_read_does_not_stop_the_others(tmp_path, clip, capsys):
+    (tmp_path / "closed.mp4").symlink_to("/proc/self/mem")
+    assert call(tmp_path / "closed.mp4", clip, "-o", tmp_path / "out") == 1
+    assert "closed.mp4 cannot be read (" in capsys.readouterr().err
+    assert names(tmp_path / "out") == ["clip_cutout.webm"]
 
 
 def test_a_name_with_a_colon(tmp_path, clip, monkeypatch):

@@ -99,7 +99,11 @@ def run(args: argparse.Namespace) -> int:
     load = choose_engine(args.weights, args.device, args.backend, threads=1)
     options = Options(rendering, args.threads or usable_cores())
     about = job_options(args.weights, args.size, args.backend, rendering)
-    numbers = {job: number_of(job, about) for job in jobs if job.video.is_file()}
+    numbers: dict[Job, str] = {}
+    for job in jobs:
+        if job.video.is_file():
+            with suppress(OSError):  # lost or closed, which opening it tells
+                numbers[job] = number_of(job, about)
 
     def exists(job: "Job") -> bool:
         if args.overwrite or job not in numbers or not job.target.exists():
