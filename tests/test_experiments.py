@@ -112,6 +112,7 @@ def test_the_papers_samples_are_those_of_its_section_4_1():
     assert len(colored) == 60
 
 
+@pytest.mark.slow
 def test_accumulated_batches_are_the_papers(prepared: Path, tmp_path: Path):
     # An epoch of the paper's mini version, scored on a picture of each benchmark.
     limits = ["--trainer.max_epochs=1", "--trainer.limit_val_batches=0", "--trainer.limit_test_batches=1"]

@@ -197,6 +197,7 @@ RED = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_a_browser_shows_each_picture_and_the_end_and_no_page_of_others_does(tmp_path: Path):
     with chromium() as browser:
         tab = browser.new_page()

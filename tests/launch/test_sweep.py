@@ -59,6 +59,7 @@ def test_the_command_line_of_a_sweep_is_composed(
     assert [type(logger).__name__ for logger in composed.trainer.loggers] == ["RunLog", "WandbLogger"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blank_figures")
 def test_a_sweep_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = small(tmp_path, "grid", **{"model.distillation": {"values": ["none", "dense"]}})

@@ -118,7 +118,7 @@ def pixels(file: Path) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def run(tiny_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fit of two epochs with all loggers; beside it ``resumed/run``, the same and one more epoch, and ``test``."""
+    """A fit of two epochs with all loggers; beside it ``resumed/run``, the same and one more epoch."""
     folder = tmp_path_factory.mktemp("loggers")
     wandb = EXPERIMENTS / "base" / "wandb.yaml"
     both = [
@@ -134,16 +134,25 @@ def run(tiny_fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
         leave_figures_empty(patch)
         more = ["--trainer.max_epochs=3", f"--ckpt_path={resumed / 'last.ckpt'}"]
         assert main(tiny_fit(resumed, f"--config={wandb}", *more)) == 0
-        scored = ["test", f"--config={run / 'config.yaml'}", f"--config={wandb}", f"--ckpt_path={run / 'best.ckpt'}"]
-        assert main([*scored, f"--run_dir={folder / 'test'}"]) == 0
     return run
 
 
 @pytest.fixture(scope="module")
 def offline(run: Path) -> list[Offline]:
-    """The runs of W&B: the fit, its resumption and the test."""
-    places = [run.parent / name for name in ("run", "resumed/run", "test")]
-    return [Offline(sorted(place.glob("wandb/offline-run-*"))[-1]) for place in places]
+    """The runs of W&B: the fit and its resumption."""
+    return [Offline(sorted(place.glob("wandb/offline-run-*"))[-1]) for place in (run, run.parent / "resumed/run")]
+
+
+@pytest.fixture(scope="module")
+def tested(run: Path) -> Offline:
+    """The run of W&B of a test of the fit's checkpoint, in ``test`` beside it."""
+    wandb, folder = EXPERIMENTS / "base" / "wandb.yaml", run.parent / "test"
+    scored = ["test", f"--config={run / 'config.yaml'}", f"--config={wandb}", f"--ckpt_path={run / 'best.ckpt'}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_SILENT", "true")
+        leave_figures_empty(patch)
+        assert main([*scored, f"--run_dir={folder}"]) == 0
+    return Offline(*folder.glob("wandb/offline-run-*"))
 
 
 def test_a_run_without_another_logger_says_where_it_errs(run: Path):
@@ -186,7 +195,6 @@ def test_the_card_tells_what_was_trained(run: Path):
     resumed = (run.parent / "resumed" / "run" / "README.md").read_text()
     assert "epochs 3, steps 12" in resumed
     assert "--config config-2.yaml" in resumed
-    assert not (run.parent / "test" / "README.md").exists()
 
 
 def test_the_card_calls_data_by_their_folders_names(cutout_root: Path):
@@ -219,10 +227,10 @@ def test_wandb_gets_the_panel_of_every_validation_under_one_key(run: Path, offli
             np.testing.assert_array_equal(pixels(offline[0].file(media)), pixels(run / file))
 
 
-@pytest.mark.parametrize("number", [0, 2])
-def test_wandb_gets_the_tables_and_the_worst_pictures(run: Path, offline: list[Offline], number: int):
+@pytest.mark.parametrize("after", ["fit", pytest.param("test", marks=pytest.mark.slow)])
+def test_wandb_gets_the_tables_and_the_worst_pictures(run: Path, after: str, request: pytest.FixtureRequest):
     """After a fit and after ``sdnet-pl test`` of its checkpoint alike."""
-    found = offline[number]
+    found = request.getfixturevalue("offline")[0] if after == "fit" else request.getfixturevalue("tested")
     for row, expected in zip(found.table("test/benchmarks"), table(run / "metrics.csv"), strict=True):
         assert row["hash"] == expected["hash"]
         for column in set(expected) - {"benchmark", "hash", "method"}:
@@ -240,7 +248,8 @@ def test_wandb_gets_the_tables_and_the_worst_pictures(run: Path, offline: list[O
         assert row["picture"] is not None
     for _, value in found.history["test/held_out/mad_whole_of_images"]:
         assert sum(value["values"]) == 3  # type: ignore[index]
-    assert [step for step, _ in found.history.get("val/held_out/mad_whole_of_images", [])] == ([] if number else [4, 8])
+    steps = [step for step, _ in found.history.get("val/held_out/mad_whole_of_images", [])]
+    assert steps == ([4, 8] if after == "fit" else [])
 
 
 def test_wandb_gets_the_model_with_its_card(run: Path, offline: list[Offline]):
@@ -274,16 +283,22 @@ def test_wandb_records_the_system(offline: list[Offline]):
     assert any(name.startswith(("cpu", "memory", "proc.")) for name in offline[0].stats), offline[0].stats
 
 
-def test_a_resumed_fit_and_a_test_are_runs_of_their_own_offline(run: Path, offline: list[Offline]):
+def test_a_resumed_fit_is_a_run_of_its_own_offline(run: Path, offline: list[Offline]):
     """Synchronising a second offline run of one id would replace the first."""
-    _, resumed, test = offline
-    assert len({part.id for part in offline}) == 3
+    fit, resumed = offline
+    assert fit.id != resumed.id
     assert len(list((run.parent / "resumed" / "run" / "wandb").glob("offline-run-*"))) == 2
     assert resumed.name == "resumed/run"
-    assert test.name == "/".join((run.parent / "test").parts[-2:])
     assert [step for step, _ in resumed.history["val/panel"]] == [12]
     assert len(resumed.artifacts["model"]) == 1
-    assert "model" not in test.artifacts
+
+
+@pytest.mark.slow
+def test_a_test_is_a_run_of_its_own(run: Path, offline: list[Offline], tested: Offline):
+    assert tested.id not in {part.id for part in offline}
+    assert tested.name == "/".join((run.parent / "test").parts[-2:])
+    assert "model" not in tested.artifacts
+    assert not (run.parent / "test" / "README.md").exists()
 
 
 def test_a_resumed_fit_that_streams_goes_on_with_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

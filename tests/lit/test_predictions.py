@@ -133,6 +133,7 @@ def test_videos_are_those_of_video(tmp_path: Path, clips: Path, one_thread: None
     assert main(predict(clips, tmp_path / "p")) == 2  # a picture of someone else's
 
 
+@pytest.mark.slow
 def test_a_video_that_was_begun_is_continued(tmp_path: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch, capsys):
     clip = make_video(tmp_path / "clip.mp4", frames=7)
     arguments = predict(clip, tmp_path / "p", "--predictions.background=red", "--predictions.format=jpg")

@@ -52,6 +52,7 @@ def test_scores_of_other_builds_of_a_benchmark_are_refused(tmp_path: Path):
         compare.table([line, {**line, "seed": 1, "benchmark hashes": "cutouts xyz"}])
 
 
+@pytest.mark.slow
 def test_the_peer_gives_alphas():
     torch.manual_seed(0)
     peer = MobileNetV2UNet().eval()
