@@ -10,7 +10,7 @@ SCALE ?= mini
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test coverage test-slow lint format clean bench-inference bench-data bench-train bench-video ablations gallery notebooks decoder-page docs web sweep reproduce \
+.PHONY: help setup peers fit test coverage test-slow lint format clean bench-inference bench-data bench-train bench-video ablations gallery notebooks decoder-page docs web sweep reproduce \
 	reproduce-mini reproduce-weights
 
 help:  ## Show this list
@@ -28,16 +28,23 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 fit: setup  ## Train a tiny SDNet on built-in portraits and score it (minutes on two cores)
 	$(BIN)/sdnet-pl fit --config experiments/quickstart/synthetic.yaml
 
+peers: setup  ## Install the networks to compare with
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[peers]'
+
+# Some tests start many processes, each of which would compile the package anew where bytecode is not kept.
+TEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 \
+	--dist loadfile --no-loadscope-reorder
+
 test: setup  ## Run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(TEST)
 
 coverage: setup  ## Run the tests and list the package's lines that none of them runs; under 90 % is an error
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov
+	$(TEST) --cov
 
-test-slow: setup  ## Run the tests that take minutes
+test-slow: peers  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
-bench-inference: setup  ## Time the networks against peers (ARGS=--help for options)
+bench-inference: peers  ## Time the networks against peers (ARGS=--help for options)
 	$(BIN)/python -m benchmarks.inference $(ARGS)
 
 bench-data: setup  ## Time the data path by stage, and against the naive order (ARGS=...)
@@ -49,7 +56,7 @@ bench-train: setup  ## Time a training step by part (ARGS=...)
 bench-video: setup  ## Flicker, error and speed of cut-outs of videos (needs SDNET_DATA; ARGS=...)
 	$(BIN)/python -m benchmarks.video $(ARGS)
 
-ablations: setup  ## Train what the ablations compare, and write their table (hours; resumes; needs SDNET_DATA)
+ablations: peers  ## Train what the ablations compare, and write their table (hours; resumes; needs SDNET_DATA)
 	$(BIN)/python -m experiments.ablations.compare -o experiments/ablations $(ARGS)
 
 reproduce: setup  ## A table of the paper: make reproduce TABLE=5 SCALE=mini (stand-ins, minutes) or SCALE=full

@@ -247,7 +247,7 @@ def test_wandb_gets_the_tables_and_the_worst_pictures(run: Path, after: str, req
         assert pixels(found.file(media)).shape == STRIP
         assert row["picture"] is not None
     for _, value in found.history["test/held_out/mad_whole_of_images"]:
-        assert sum(value["values"]) == 3  # type: ignore[index]
+        assert sum(value["values"]) == 3
     steps = [step for step, _ in found.history.get("val/held_out/mad_whole_of_images", [])]
     assert steps == ([4, 8] if after == "fit" else [])
 
