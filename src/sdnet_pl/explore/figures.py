@@ -17,7 +17,7 @@ from sdnet_pl.explore.measures import full_size_maps, map_name, squeeze_weights
 from sdnet_pl.explore.runs import cosine_curves
 from sdnet_pl.losses.distillation import EVERY_PAIR
 from sdnet_pl.reporting.curves import COLORS
-from sdnet_pl.reporting.panels import ERROR_COLORS, ERROR_SCALE, error_map, show, to_picture
+from sdnet_pl.reporting.panels import ERROR_COLORS, ERROR_SCALE, error_map, hide_scales, show, to_picture
 
 MARKERS = "osD^v"
 DASHES = ("-", "--", ":")
@@ -171,8 +171,7 @@ def _blank(side: float, rows: int, columns: int) -> tuple[Figure, list[Axes]]:
     figure = Figure((side * columns, (side + 0.2) * rows), dpi=100, layout="constrained")
     axes = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
     for axis in axes:
-        axis.set_axis_off()
-        axis.set_title("", y=1)  # a title without its place is placed by ticks, which would have to be made
+        hide_scales(axis)
     return figure, axes
 
 

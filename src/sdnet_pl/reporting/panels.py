@@ -118,8 +118,7 @@ def panel_figure(rows: Sequence[PanelRow], side: float = 1.7) -> Figure:
         for axis, shown in zip(axis_row, maps, strict=True):
             if shown is not None:
                 show(axis, shown, height, width)
-            axis.set_axis_off()
-            axis.set_title("", y=1)  # a title without its place is placed by ticks, which would have to be made
+            hide_scales(axis)
     for axis, name in zip(axes[0], columns, strict=True):
         axis.set_title(name, fontsize=9, y=1)
     return figure
@@ -141,6 +140,13 @@ def tight_grid(height: float, gap: float = 0.03, title: float = TITLE) -> dict[s
         "wspace": 0.03,
         "hspace": gap,
     }
+
+
+def hide_scales(axis: Axes) -> None:
+    """Leave the picture alone; a title is to be set at ``y=1``."""
+    axis.set_axis_off()
+    # A title without its place is placed by ticks, which would have to be made.
+    axis.set_title("", y=1)
 
 
 def show(axis: Axes, picture: Image, height: int, width: int) -> None:
