@@ -146,10 +146,10 @@ def _plain_jpeg(picture: ImageFile.ImageFile, path: str | Path | PackedPicture) 
     # OpenCV would fill up a truncated file with grey; a whole one ends in this marker.
     if data[-2:].tobytes() != b"\xff\xd9" or lost_block(data):
         return None
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     if decoded is None:
         return None
-    pixels = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded), np.uint8)
+    pixels = np.asarray(decoded, np.uint8)
     profile = file_profile(picture)
     return pixels if profile is None else pixels_to_srgb(pixels, profile, path)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPES = {1: 0, 3: 2, 4: 6}  # by channels
-_UP, _AVERAGE = 2, 3
+_UP = 2
 _BYTES = 1 << 19  # of filtered rows that are in memory at a time
 _NOTES = 1 << 20  # more than any note of ours
 
@@ -21,15 +22,15 @@ def encode(
 ) -> None:
     """Write a PNG.
 
-    Each value is stored as its difference to the mean of those to the left and above. Of photos, which hold noise, and
-    of alphas, which hold hardly more than areas, deflate then finds little but runs: to look for nothing else takes a
-    tenth of the time that Pillow's defaults take, for a file of nearly the same size.
+    Each value is stored as its difference to the one above. Of photos, which hold noise, and of alphas, which hold
+    hardly more than areas, deflate then finds little but runs: Intel's, which looks no further, takes a fifth of the
+    time of zlib's fastest, which is a tenth of that of Pillow's defaults, for a file of nearly the same size.
 
     Args:
         stream: where to.
         pixels: uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]``.
         chunks: types and data of what goes before the pixels.
-        small: store differences to the row above, and look for all that repeats: for drawings, a quarter smaller.
+        small: look for all that repeats: for drawings, a quarter smaller.
 
     Raises:
         OSError: the stream takes no more.
@@ -40,25 +41,15 @@ def encode(
     _write(stream, b"IHDR", struct.pack(">LLBBBBB", width, height, 8, _COLOR_TYPES[channels], 0, 0, 0))
     for kind, data in chunks:
         _write(stream, kind, data)
-    level, strategy = (6, zlib.Z_DEFAULT_STRATEGY) if small else (1, zlib.Z_RLE)
-    deflate = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
+    deflate = zlib.compressobj(6, wbits=zlib.MAX_WBITS, memLevel=9) if small else isal_zlib.compressobj(1)
     rows = np.ascontiguousarray(pixels).reshape(height, width * channels)
     step = max(1, _BYTES // rows.shape[1])
     above = np.zeros((1, rows.shape[1]), np.uint8)
     for top in range(0, height, step):
         band = rows[top : top + step]
-        expected = np.concatenate([above, band[:-1]])
-        if not small:
-            left = np.zeros_like(band)
-            left[:, channels:] = band[:, :-channels]
-            # Their mean, rounded down, within 8 bits
-            half = left ^ expected
-            half >>= 1
-            expected &= left
-            expected += half
         filtered = np.empty((len(band), 1 + rows.shape[1]), np.uint8)
-        filtered[:, 0] = _UP if small else _AVERAGE
-        np.subtract(band, expected, out=filtered[:, 1:])
+        filtered[:, 0] = _UP
+        np.subtract(band, np.concatenate([above, band[:-1]]), out=filtered[:, 1:])
         above = band[-1:]
         if data := deflate.compress(filtered.data):
             _write(stream, b"IDAT", data)

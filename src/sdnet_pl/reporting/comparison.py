@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sdnet_pl.errors import InputError, did_you_mean
 from sdnet_pl.metrics import METRIC_LABELS
 from sdnet_pl.nn import PRESETS, create_model
-from sdnet_pl.reporting.complexity import measure
+from sdnet_pl.reporting.complexity import measure, state_dict_size
 from sdnet_pl.reporting.paper import Paper, PaperTable, plain
 from sdnet_pl.reporting.runs import Result
 from sdnet_pl.reporting.tables import Row, to_markdown
@@ -150,8 +150,9 @@ def size_table(paper: Paper, left: Mapping[Path, str]) -> tuple[str, list[Row]]:
     """
     table = paper.tables[4]
     ours = [row.method for row in table.rows].index("Ours")
+    networks = [measure(preset) | {"state_dict file (MiB)": state_dict_size(preset)} for preset in PRESETS]
     measured: list[Row] = [
-        {f"measured: {key}": value for key, value in measure(preset).items() if key != "trimap"} for preset in PRESETS
+        {f"measured: {key}": value for key, value in row.items() if key != "trimap"} for row in networks
     ]
     missing = [f"{folder}: {reason}" for folder, reason in sorted(left.items())]
     parts = [_markdown(table, {ours: measured}), _bullets("Not in Figure 1:", missing), _footnotes(table)]
