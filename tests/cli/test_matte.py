@@ -409,10 +409,22 @@ def test_photos_with_trimaps(tmp_path, photos, trimaps, weights, loads, capsys):
         call(photos, "-o", out, "--weights", weights, "--trimap", trimaps)
 
 
+def test_two_passes_are_the_default_of_the_default_network(tmp_path, photos):
+    given = photos / "a.jpg", "--weights", "sdnet-fast"
+    assert (
+        call(*given, "-o", tmp_path / "default.png")
+        == call(*given, "-o", tmp_path / "fast.png", "--quality", "fast")
+        == 0
+    )
+    assert call(*given, "-o", tmp_path / "default.png", "--quality", "best") == 0  # done already, as the same job
+    with pytest.raises(InputError, match="exist already"):
+        call(*given, "-o", tmp_path / "default.png", "--quality", "fast")
+
+
 def test_weights_that_were_named_are_not_replaced_for_a_trimap(tmp_path, photos, trimaps):
     for words in (["--weights", "sdnet-fast"], ["-m", "sdnet-fast"]):
         with pytest.raises(InputError, match="sdnet-fast holds a network that takes no trimap"):
-            call(photos / "a.jpg", "-o", tmp_path / "a.png", "--trimap", trimaps / "a.png", *words)
+            call(photos / "a.jpg", "-o", tmp_path / "a.png", "--trimap", trimaps / "a.png", "--quality", "fast", *words)
 
 
 def test_trimaps_that_are_missing_or_do_not_fit(tmp_path, photos, trimaps, weights, loads, capsys):

@@ -15,6 +15,8 @@ from sdnet_pl.data.composition import composite_uint8
 from sdnet_pl.data.datamodule import PhotoDataset
 from sdnet_pl.data.trimap import predicted_trimap
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.engine import onnx_file
+from sdnet_pl.inference.pretrained import QUALITIES
 from sdnet_pl.inference.removal import Session, new_session, remove
 
 
@@ -199,6 +201,19 @@ def test_a_trimap_says_what_is_known(tmp_path: Path, photo: np.ndarray, trimap: 
     np.testing.assert_array_equal(remove(photo, only_mask=True, trimap=trimap, session=best), mask)
 
 
+def test_the_default_network_makes_two_passes_and_others_one(photo: np.ndarray, session: Session):
+    best, fast = (
+        remove(photo, only_mask=True, session=new_session("sdnet-fast", "cpu", size=256, quality=quality))
+        for quality in QUALITIES[::-1]
+    )
+    default = remove(photo, only_mask=True, session=session)
+    np.testing.assert_array_equal(default, best)
+    assert (default != fast).any()
+    file = onnx_file("sdnet-fast")
+    assert file is not None
+    np.testing.assert_array_equal(remove(photo, only_mask=True, session=new_session(file, size=256)), fast)
+
+
 def test_trimaps_that_do_not_fit_are_refused(tmp_path: Path, photo: np.ndarray, trimap: np.ndarray, session: Session):
     (tmp_path / "text.png").write_text("text")
     for given, message in (
@@ -212,7 +227,7 @@ def test_trimaps_that_do_not_fit_are_refused(tmp_path: Path, photo: np.ndarray, 
         with pytest.raises(InputError, match=message):
             remove(photo, trimap=given)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="sdnet-fast holds a network that takes no trimap"):
-        remove(photo, trimap=trimap, session=session)
+        remove(photo, trimap=trimap, session=new_session(quality="fast"))
     with pytest.raises(InputError, match="sdnet-fast-trimap holds a network that needs a trimap beside each photo"):
         remove(photo, session=new_session("sdnet-fast-trimap"))
 

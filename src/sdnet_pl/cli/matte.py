@@ -16,7 +16,7 @@ from sdnet_pl.cli.options import add_backend, add_device, add_output, add_overwr
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.given import photos_and_output
 from sdnet_pl.inference.jobs import STREAM, Job, job_options, leave_out_done, number_of, plan, unwritable, with_trimaps
-from sdnet_pl.inference.pretrained import DEFAULT, SECOND, locate
+from sdnet_pl.inference.pretrained import DEFAULT, SECOND, default_quality, locate
 
 if TYPE_CHECKING:
     from sdnet_pl.inference.batch import Cutter, Done
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_size(parser)
     add_device(parser)
     add_backend(parser)
-    add_quality(parser)
+    add_quality(parser, None, f"default: best with {DEFAULT}, fast with other weights")
     parser.add_argument(
         "--trimap",
         type=Path,
@@ -105,9 +105,10 @@ def run(args: argparse.Namespace) -> int:
     if args.jobs is not None and args.jobs < 1:
         raise InputError(f"jobs is {args.jobs}, and at least one photo is done at a time; give 1 or more.")
     rendering = Rendering(args.only_mask, args.background)
-    options = job_options(weights, args.size, args.backend, rendering, args.quality)
+    quality = args.quality or default_quality(weights)
+    options = job_options(weights, args.size, args.backend, rendering, quality)
     left = leave_out_done(jobs, options, args.overwrite)
-    load = choose_engine(weights, args.device, args.backend, 1, args.quality)
+    load = choose_engine(weights, args.device, args.backend, 1, quality)
 
     @cache
     def cutter() -> "Cutter":

@@ -45,13 +45,13 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_quality(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--quality``, by default one pass."""
+def add_quality(parser: argparse.ArgumentParser, default: str | None, text: str) -> None:
+    """Declare ``--quality``; ``text`` says what the default is."""
     parser.add_argument(
         "--quality",
         choices=QUALITIES,
-        default=QUALITIES[0],
-        help="fast: one pass (default); best: a second one at more pixels where the first is not certain",
+        default=default,
+        help=f"fast: one pass; best: a second one at more pixels where the first is not certain ({text})",
     )
 
 

@@ -16,6 +16,8 @@ MAX_MEGAPIXELS = 250
 
 # What Pillow names and cannot decode alone (drawings, films, data), or only with another program.
 _NO_PICTURES = ("BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF")
+# Known without loading all of Pillow's formats, which takes as long as the network
+_COMMON = (".jpg", ".jpeg", ".png", ".webp")
 # Names of formats that Pillow reads under others.
 _ALSO = (".jif", ".mpo", ".pjp", ".pjpeg")
 # The package that teaches Pillow a format, what it is called, and its files' suffixes.
@@ -57,6 +59,12 @@ def picture_suffixes() -> frozenset[str]:
     }
 
 
+def names_picture(file: PurePath) -> bool:
+    """Whether a file is a picture that is read, by the end of its name."""
+    suffix = file.suffix.lower()
+    return suffix in _COMMON or suffix in picture_suffixes()
+
+
 def names_video(file: PurePath) -> bool:
     """Whether a file is a video by the end of its name; an animated GIF is a picture."""
     return file.suffix.lower() in _VIDEOS
@@ -64,9 +72,9 @@ def names_video(file: PurePath) -> bool:
 
 def reason_by_name(file: PurePath) -> str | None:
     """Why a file is not read as a picture, by the end of its name; None for a picture."""
-    suffix = file.suffix.lower()
-    if suffix in picture_suffixes():
+    if names_picture(file):
         return None
+    suffix = file.suffix.lower()
     if suffix in RAW_SUFFIXES:
         return f"a camera raw file: {RAW_REMEDY}"
     for _, name, package, suffixes in _PLUGINS:

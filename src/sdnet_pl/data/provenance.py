@@ -2,9 +2,9 @@
 
 import hashlib
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 
+from sdnet_pl import __version__
 from sdnet_pl.data.notes import SOFTWARE, read_notes
 from sdnet_pl.errors import InputError
 
@@ -18,7 +18,7 @@ def mark(job: str | None = None, nobody: bool = False) -> dict[str, str]:
         job: what it was made of and how, by :func:`job_hash`.
         nobody: whether it is a cut-out that shows nobody.
     """
-    texts = {_MAKER: f"{SOFTWARE} {version(SOFTWARE)}"}
+    texts = {_MAKER: f"{SOFTWARE} {__version__}"}
     return texts | ({_JOB: job} if job else {}) | ({_NOBODY: "true"} if nobody else {})
 
 
@@ -29,7 +29,7 @@ def job_hash(photo: str, *options: object) -> str:
         photo: its sha256.
         options: such as the weights' sha256 and the size.
     """
-    return hashlib.sha256("\n".join([version(SOFTWARE), photo, *map(str, options)]).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join([__version__, photo, *map(str, options)]).encode()).hexdigest()[:32]
 
 
 def is_ours(file: Path) -> bool:

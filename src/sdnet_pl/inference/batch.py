@@ -11,7 +11,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from sdnet_pl.data.image_io import PackedPicture
 from sdnet_pl.data.parallel import usable_cores
@@ -111,9 +110,15 @@ def cut_out_all(jobs: Sequence[Job], cutter: Cutter, done: list[Done], threads: 
     Raises:
         InputError: a cut-out cannot be written.
     """
+    if len(jobs) == 1:
+        done.append(cutter(jobs[0]))
+        return
+
+    from tqdm import tqdm  # a single photo does not wait for it
+
     threads = min(len(jobs), threads or min(MOST_THREADS, usable_cores()))
     if threads == 1:
-        for job in tqdm(jobs, desc="Matting", unit="photo", disable=len(jobs) == 1):
+        for job in tqdm(jobs, desc="Matting", unit="photo"):
             done.append(cutter(job))
         return
     outcomes: dict[int, Done] = {}

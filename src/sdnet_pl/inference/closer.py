@@ -137,7 +137,7 @@ def _confirm(photo: Photo, candidate: Box, size: int, look: Look) -> tuple[Box, 
         return None
     # What is near and faint belongs to the person, what lies apart does not.
     labels = cv2.connectedComponents((alpha >= _FAINT).astype(np.uint8))[1]
-    own = np.isin(labels, np.unique(labels[second]))
+    own = np.bincount(labels[second], minlength=labels.max() + 1)[labels] > 0
     return narrow, np.where(own, alpha, np.float32(0))
 
 

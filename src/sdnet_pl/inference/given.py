@@ -68,12 +68,12 @@ def expanded(word: Path, kind: str, takes: Callable[[Path], bool]) -> list[Path]
 
 
 def _is_output(word: Path) -> bool:
-    from sdnet_pl.data.formats import picture_suffixes
+    from sdnet_pl.data.formats import names_picture
     from sdnet_pl.data.provenance import is_ours
 
     if word == STREAM:
         return True
-    return word.suffix.lower() in picture_suffixes() and not word.is_dir() and (not word.exists() or is_ours(word))
+    return names_picture(word) and not word.is_dir() and (not word.exists() or is_ours(word))
 
 
 def _expanded(word: Path) -> Iterator[Path]:

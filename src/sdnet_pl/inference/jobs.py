@@ -233,9 +233,9 @@ def beside(photos: Sequence[Path], kind: str) -> list[Path]:
 
 def _single_target(photos: Sequence[Path], output: Path | None) -> Path | None:
     """The one file to write; None if ``output`` is a folder, or there is none."""
-    from sdnet_pl.data.formats import picture_suffixes
+    from sdnet_pl.data.formats import names_picture
 
-    names_picture = output is not None and output.suffix.lower() in picture_suffixes() and not output.is_dir()
+    names_picture = output is not None and names_picture(output) and not output.is_dir()
     if STREAM in photos and (len(photos) > 1 or not (output == STREAM or names_picture)):
         raise InputError("A photo on standard input (-) has no name; give it alone, with -o FILE.png or -o -.")
     if output is None or (output != STREAM and not names_picture):

@@ -16,6 +16,11 @@ QUALITIES = ("fast", "best")
 """One pass, or two."""
 
 
+def default_quality(weights: str | Path) -> str:
+    """Two passes of the network for which they were measured to be better, one pass of any other."""
+    return "best" if str(weights) == DEFAULT else "fast"
+
+
 def pretrained_weights() -> list[str]:
     """The names of the weights that ship: a preset, with ``-trimap`` after it for a network that takes a trimap."""
     # A wheel lacks one of those that a clone has.

@@ -14,7 +14,7 @@ from sdnet_pl.inference.engine import open_engine
 from sdnet_pl.inference.inputs import check_size
 from sdnet_pl.inference.jobs import beside, choose_format
 from sdnet_pl.inference.kinds import to_array, to_kind
-from sdnet_pl.inference.pretrained import DEFAULT, SECOND
+from sdnet_pl.inference.pretrained import DEFAULT, SECOND, default_quality
 from sdnet_pl.inference.rendering import Background, Rendering, to_levels
 from sdnet_pl.inference.trimaps import Trimap, read_trimap
 
@@ -30,7 +30,8 @@ class Session:
         device: such as ``cpu``, ``cuda:1`` or ``mps``; by default the GPU where there is one. Logged at INFO.
         backend: ``onnx`` or ``torch``; by default ONNX Runtime on a CPU where the weights exist as ONNX.
         size: longer side in pixels at which the network sees a photo; by default what its weights record.
-        quality: ``fast``, or ``best`` for a second pass where the first is not certain.
+        quality: ``fast``, or ``best`` for a second pass where the first is not certain; by default ``best`` with the
+            default weights, ``fast`` with others.
         threads: of ONNX Runtime for one picture; by default as many as there are cores.
 
     Raises:
@@ -43,12 +44,12 @@ class Session:
         device: str | None = None,
         backend: str | None = None,
         size: int | None = None,
-        quality: str = "fast",
+        quality: str | None = None,
         threads: int | None = None,
     ) -> None:
         if size is not None:
             check_size(size)
-        self._engine = open_engine(weights, device, backend, threads, quality)
+        self._engine = open_engine(weights, device, backend, threads, quality or default_quality(weights))
         self.predictor = self._engine.predictor(size, self._engine.trimap)
 
     def alpha(self, image: NDArray[np.uint8], trimap: NDArray[np.uint8] | None = None) -> NDArray[np.float32]:
@@ -70,7 +71,7 @@ def new_session(
     device: str | None = None,
     backend: str | None = None,
     size: int | None = None,
-    quality: str = "fast",
+    quality: str | None = None,
     threads: int | None = None,
 ) -> Session:
     """A network that stays loaded, for :func:`remove`; see :class:`Session`."""

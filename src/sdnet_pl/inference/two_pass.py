@@ -25,6 +25,8 @@ BAND = 1 / 128
 """Of the longer side of what the people cover: how near to what is not certain a pixel is unknown too."""
 SIZE = 640
 """Longer side in pixels of what is unknown, down to which a larger photo is scaled for the second pass."""
+TRIMAP_SIDE = 1024
+"""Longer side in pixels at which the trimap of a large photo is made."""
 TILE, OVERLAP = 768, 64
 """A tile shows the network a whole person of that size; smaller ones cost accuracy (benchmarks/passes.py)."""
 UNKNOWN = 128
@@ -42,8 +44,14 @@ class Tile(NamedTuple):
 def predicted_trimap(alpha: Alpha) -> Trimap:
     """A trimap from an alpha ``[H, W]`` in [0, 1]: certain where everything near says so; uint8 of 0, 128 and 255.
 
-    As :func:`sdnet_pl.data.trimap.predicted_trimap`, on which the second network was trained, without PyTorch.
+    As :func:`sdnet_pl.data.trimap.predicted_trimap`, on which the second network was trained, without PyTorch. Of a
+    large photo it is made at 1024 pixels: the alpha of the first pass has fewer.
     """
+    scale = TRIMAP_SIDE / max(alpha.shape)
+    if scale < 1:
+        small = tuple(max(1, round(scale * side)) for side in alpha.shape[::-1])
+        trimap = predicted_trimap(np.asarray(cv2.resize(alpha, small, interpolation=cv2.INTER_AREA), np.float32))
+        return np.asarray(cv2.resize(trimap, alpha.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     *_, width, height = cv2.boundingRect(np.asarray(alpha >= LOW, np.uint8))
     band = max(1, round(BAND * max(width, height)))
     kernel = np.ones((2 * band + 1, 2 * band + 1), np.uint8)

@@ -186,11 +186,10 @@ def read_names(files: Sequence[Path]) -> Names:
 
 def without_suffix(path: str) -> str:
     """A path without the suffix of a picture, its accents composed: some systems write them apart."""
-    from sdnet_pl.data.formats import picture_suffixes
+    from sdnet_pl.data.formats import names_picture
 
     path = unicodedata.normalize("NFC", path)
-    stem, dot, suffix = path.rpartition(".")
-    return stem if f"{dot}{suffix}".lower() in picture_suffixes() else path
+    return path.rpartition(".")[0] if names_picture(PurePosixPath(path)) else path
 
 
 def _select(candidates: list[Candidate], names: Names, found: Found) -> list[Candidate]:
