@@ -1,8 +1,11 @@
 """Weights that ship, weights that are exported, and what is said of files that are neither."""
 
+import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,11 +48,16 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def exported(checkpoint: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "mine.safetensors"
+@pytest.fixture(scope="module")
+def export(checkpoint: Path) -> Path:
+    path = checkpoint.with_name("mine.safetensors")
     assert main(["export", str(path), "--weights", str(checkpoint), "--licence", "CC0"]) == 0
     return path
+
+
+@pytest.fixture
+def exported(export: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(export, tmp_path))
 
 
 def portrait(size: int = 256) -> tuple[Tensor, np.ndarray]:
@@ -83,6 +91,116 @@ def test_a_damaged_file_of_ones_own_is_refused(exported: Path, tmp_path: Path):
     save_file(tensors, broken, metadata)
     with pytest.raises(InputError, match="not finite"):
         load_weights(broken)
+
+
+Tensors = dict[str, dict[str, Any]]
+LENGTH = 8  # bytes at the beginning of a safetensors file, which tell how long its header is
+
+
+def first(header: Tensors) -> dict[str, Any]:
+    return header["encoder.stem.0.weight"]
+
+
+def beyond(header: Tensors) -> None:
+    last = max((t for k, t in header.items() if k != "__metadata__"), key=lambda tensor: tensor["data_offsets"])
+    last["data_offsets"][1] += 2**40
+    last["shape"] = [2**39 + last["shape"][0], *last["shape"][1:]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        beyond,
+        lambda header: first(header).update(data_offsets=[-2, 0]),
+        lambda header: first(header).update(data_offsets=[10, 4]),
+        lambda header: first(header).update(data_offsets=header["encoder.stem.1.weight"]["data_offsets"]),
+        lambda header: first(header).update(dtype="F32"),  # twice the bytes that are there
+        lambda header: first(header).update(dtype="I16"),  # as many
+        lambda header: first(header).update(dtype="X7"),
+        lambda header: first(header).update(shape=first(header)["shape"][::-1]),
+        lambda header: first(header).update(shape=[2**62, 2**62]),
+        lambda header: header.pop("encoder.stem.0.weight"),
+        lambda header: header["__metadata__"].update(network='["depths"]'),
+        lambda header: header["__metadata__"].update(network='{"depths": "many"}'),
+        lambda header: header["__metadata__"].update(network='{"widths": [8]}'),
+        lambda header: header["__metadata__"].update(training_size="-96"),
+        lambda header: header["__metadata__"].update(preset="huge"),
+    ],
+)
+def test_a_header_that_does_not_fit_is_refused(change: Callable[[Tensors], object], exported: Path):
+    content = exported.read_bytes()
+    end = LENGTH + int.from_bytes(content[:LENGTH], "little")
+    header = json.loads(content[LENGTH:end])
+    change(header)
+    text = json.dumps(header).encode()
+    exported.write_bytes(len(text).to_bytes(LENGTH, "little") + text + content[end:])
+    with pytest.raises(InputError, match=r"mine\.safetensors"):
+        load_weights(exported)
+
+
+def test_a_file_that_is_cut_or_has_no_header_is_refused(exported: Path, capsys: pytest.CaptureFixture[str]):
+    content = exported.read_bytes()
+    end = LENGTH + int.from_bytes(content[:LENGTH], "little")
+    damaged = [content[:length] for length in (0, 5, LENGTH, end - 5, end, end + 1000, len(content) - 1)]
+    damaged += [length.to_bytes(LENGTH, "little") + content[LENGTH:] for length in (0, 5, end + 7, 2**40, 2**64 - 1)]
+    damaged += [content[:LENGTH] + text.ljust(end - LENGTH) + content[end:] for text in (b"[]", b"{", b"\xff", b"null")]
+    damaged += [content + b"more"]
+    for written in damaged:
+        exported.write_bytes(written)
+        with pytest.raises(InputError, match=r"mine\.safetensors.* is not a safetensors file, or it is damaged"):
+            load_weights(exported)
+    Image.new("RGB", (64, 64)).save(exported.with_name("a.png"))
+    assert main(["matte", str(exported.with_name("a.png")), "-o", f"{exported}.d", f"--weights={exported}"]) == 2
+    assert "get it again" in capsys.readouterr().err
+
+
+@pytest.fixture
+def diverged(checkpoint: Path, tmp_path: Path) -> Path:
+    contents = torch.load(checkpoint, weights_only=True) | {"optimizer_states": [{}]}
+    contents["state_dict"]["model.encoder.stem.1.running_var"][3] = torch.nan
+    torch.save(contents, tmp_path / "last.ckpt")
+    return tmp_path / "last.ckpt"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "matte a.png -o out --weights",
+        "export out.onnx --weights",
+        "fit --model.preset=sdnet-tiny --run_dir=out --ckpt_path",
+        "fit --model.preset=sdnet-tiny --run_dir=out --model.weights",
+        "test --run_dir=out --ckpt_path",
+        "predict --data.predict=. --run_dir=out --model.weights",
+    ],
+)
+def test_weights_of_a_diverged_training_are_refused(
+    command: str, diverged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 64)).save("a.png")
+    assert main([*command.split(), str(diverged)]) == 2
+    error = capsys.readouterr().err
+    assert f"{diverged} holds a number that is not finite, in model.encoder.stem.1.running_var" in error
+    assert "such as the best.ckpt of the run" in error
+    assert {path.name for path in tmp_path.iterdir()} == {"last.ckpt", "a.png"}
+
+
+def test_weights_that_diverged_beside_their_average_are_refused(checkpoint: Path, tmp_path: Path):
+    contents = torch.load(checkpoint, weights_only=True)
+    current = {key: value.clone() for key, value in contents["state_dict"].items()}
+    current["model.encoder.stem.0.weight"][0, 0] = -torch.inf
+    torch.save(contents | {"current_model_state": current}, tmp_path / "last.ckpt")
+    with pytest.raises(InputError, match=r"last\.ckpt holds a number that is not finite, in model\.encoder\.stem\.0"):
+        load_weights(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize("missing", ["state_dict", "training_size", "hyper_parameters"])
+def test_half_a_checkpoint_is_refused(missing: str, checkpoint: Path, tmp_path: Path):
+    contents = torch.load(checkpoint, weights_only=True)
+    for value in (None, [1]):
+        torch.save(contents | {missing: value}, tmp_path / "half.ckpt")
+        with pytest.raises(InputError, match=r"half\.ckpt (holds no|is no whole) SDNet checkpoint"):
+            load_weights(tmp_path / "half.ckpt")
 
 
 @pytest.mark.parametrize("name", pretrained.pretrained_weights())

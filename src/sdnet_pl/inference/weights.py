@@ -49,11 +49,13 @@ class Trained(NamedTuple):
         """The network, in eval mode on the CPU.
 
         Raises:
-            InputError: The weights do not fit the recorded preset.
+            InputError: The weights do not fit the recorded preset, or there is no such network.
         """
-        model = presets.create_model(self.preset, trimap=self.trimap, **self.network)
         try:
+            model = presets.create_model(self.preset, trimap=self.trimap, **self.network)
             _load(model, self.state)
+        except InputError as error:
+            raise InputError(f"{self.source} describes no network of this version of sdnet_pl: {error}") from error
         except RuntimeError as error:
             raise InputError(
                 f"The weights in {self.source} do not fit the preset {self.preset!r} that the file names; it was "
@@ -175,7 +177,7 @@ def read_weights(weights: str | Path) -> Trained:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (it is not a mapping)
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is not a mapping)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a safetensors file, or it is damaged ({error}); get it again.") from error
     if metadata.get("format") != FORMAT:
@@ -183,19 +185,23 @@ def read_weights(weights: str | Path) -> Trained:
             f"{path} holds no SDNet, or that of another version (its format is {metadata.get('format')!r}, not "
             f"{FORMAT!r}); give a .safetensors that sdnet-pl export wrote."
         )
-    if broken := [key for key, value in state.items() if not value.isfinite().all()]:
-        raise InputError(f"{path} is damaged: {broken[0]} holds a number that is not finite; get it again.")
+    if others := [key for key, value in state.items() if not value.is_floating_point()]:
+        raise InputError(f"{path} is damaged: {others[0]} holds {state[others[0]].dtype}, no floats; get it again.")
+    state = {key: value.float() for key, value in state.items()}
+    require_finite(path, state)
     try:
+        if (size := int(metadata["training_size"])) < 1:
+            raise ValueError(f"training_size is {size}")
         return Trained(
             preset=metadata["preset"],
             trimap=metadata["trimap"] == "true",
-            network=json.loads(metadata["network"]),
-            training_size=int(metadata["training_size"]),
+            network=dict(json.loads(metadata["network"])),
+            training_size=size,
             state=state,
             source=path,
             licence=metadata.get("licence"),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} is damaged: its description cannot be read ({error!r}); get it again.") from error
 
 
@@ -276,7 +282,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """The contents of a checkpoint of SDNetModule, on the CPU.
 
     Raises:
-        InputError: For a missing file, one that torch cannot read, or one that SDNetModule did not write.
+        InputError: For a missing file, one that torch cannot read, one that SDNetModule did not write, or weights that
+            are not finite.
     """
     if not Path(path).is_file():
         raise InputError(f"There is no checkpoint {path}; give the best.ckpt or last.ckpt of a run.")
@@ -287,11 +294,34 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} is not a checkpoint that can be read safely, or it is damaged; give the best.ckpt or last.ckpt "
             "of a run."
         ) from error
-    if not isinstance(checkpoint, dict) or not set(ARCHITECTURE) <= checkpoint.get("hyper_parameters", {}).keys():
+    held = checkpoint if isinstance(checkpoint, dict) else {}
+    recorded = held.get("hyper_parameters")
+    if not isinstance(recorded, dict) or not set(ARCHITECTURE) <= recorded.keys():
         raise InputError(
             f"{path} holds no SDNet checkpoint (its preset is not recorded); give the best.ckpt or last.ckpt of a run."
         )
-    return checkpoint
+    if not isinstance(held.get("state_dict"), dict) or not isinstance(held.get("training_size"), int):
+        raise InputError(
+            f"{path} is no whole SDNet checkpoint (it lacks its weights or their training size); give the best.ckpt "
+            "or last.ckpt of a run."
+        )
+    for state in ("state_dict", "current_model_state"):
+        require_finite(path, held.get(state, {}))
+    return held
+
+
+def require_finite(path: str | Path, state: Mapping[str, Tensor]) -> None:
+    """Refuse weights of which one is infinite or not a number: every alpha would be too.
+
+    Raises:
+        InputError: as said; it names the parameter.
+    """
+    for key, value in state.items():
+        if not value.isfinite().all():
+            raise InputError(
+                f"{path} holds a number that is not finite, in {key}: it is damaged, or its training had diverged; get "
+                "it again, or give a checkpoint that was saved before, such as the best.ckpt of the run."
+            )
 
 
 def newest_checkpoint(run: Path) -> Path | None:

@@ -34,6 +34,10 @@ class WholeFiles(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         write_bytes(path, buffer.getbuffer())
 
+    def load_checkpoint(self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = None) -> Any:
+        """Read a checkpoint, never what a pickle would run, whatever ``weights_only`` says."""
+        return super().load_checkpoint(path, map_location, weights_only=True)
+
 
 class BestCheckpoint(ModelCheckpoint):
     """Lightning's, but the file that ``filename`` names is always the best one, however many are kept.
