@@ -1,6 +1,8 @@
+import gzip
 import io
 import tarfile
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -73,9 +75,81 @@ def test_a_tar_archive_writes_nowhere_else(tmp_path):
             member.type, member.linkname = tarfile.SYMTYPE, "../../etc"
         with tarfile.open(tmp_path / "bad.tar", "w") as archive:
             archive.addfile(member, io.BytesIO())
-        with pytest.raises(InputError, match=r"bad\.tar holds a path that leads out of it"):
+        with pytest.raises(InputError, match=r"bad\.tar holds (a path that leads out of it|the symbolic link)"):
             unpack(tmp_path / "bad.tar", tmp_path / "out")
         assert [item.name for item in tmp_path.iterdir()] == ["bad.tar"]
+
+
+def member(name: str, **fields: object) -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    for field, value in fields.items():
+        setattr(made, field, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([member("/tmp/sdnet-pl-was-here")], None),
+        ([member("a/b", type=tarfile.LNKTYPE, linkname="../../etc/passwd")], "leads out"),
+        ([member("a", type=tarfile.LNKTYPE, linkname="/etc/passwd")], "leads out"),
+        ([member("a", type=tarfile.CHRTYPE, devmajor=1, devminor=3)], "special file"),
+        ([member("a", type=tarfile.BLKTYPE)], "special file"),
+        ([member("a", type=tarfile.FIFOTYPE)], "special file"),
+        # One that stays inside: a later member could be written through it, which older Pythons do not see.
+        ([member("in"), member("a", type=tarfile.SYMTYPE, linkname="in"), member("a/b")], "the symbolic link 'a'"),
+    ],
+    ids=["absolute", "link out", "absolute link", "character", "block", "fifo", "link within"],
+)
+def test_what_a_tar_archive_must_not_hold(tmp_path, members, said):
+    with tarfile.open(tmp_path / "bad.tar", "w") as archive:
+        for held in members:
+            archive.addfile(held, io.BytesIO())
+    if said is None:  # tarfile makes it relative
+        unpack(tmp_path / "bad.tar", tmp_path / "out")
+        assert (tmp_path / "out/tmp/sdnet-pl-was-here").exists()
+        assert not Path("/tmp/sdnet-pl-was-here").exists()
+        return
+    with pytest.raises(InputError, match=said):
+        unpack(tmp_path / "bad.tar", tmp_path / "out")
+    assert [item.name for item in tmp_path.iterdir()] == ["bad.tar"]
+
+
+def test_a_link_in_a_zip_archive_is_a_file(tmp_path):
+    link = zipfile.ZipInfo("link")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(link, "/etc")
+    unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert not (tmp_path / "out/link").is_symlink()
+    assert (tmp_path / "out/link").read_text() == "/etc"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "many", "after its end", "header"])
+def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("sdnet_pl.data.prepare.archive.MOST_SPARE", 0)
+    written = []
+    monkeypatch.setattr(tarfile.TarFile, "makefile", lambda self, member, path: written.append(member.size))
+    zeros, bomb = bytes(3 * 10**6), tmp_path / ("bomb.zip" if kind == "zip" else "bomb.tar.gz")
+    if kind == "zip":
+        with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("image/a.png", zeros)
+        monkeypatch.setattr(zipfile.ZipFile, "extractall", None)
+    else:
+        with tarfile.open(bomb, "w:gz") as archive_tar:
+            for number in range({"many": 2000, "tar.gz": 1}.get(kind, 0)):
+                content = zeros if kind == "tar.gz" else b""
+                archive_tar.addfile(member(f"image/{number}.png", size=len(content)), io.BytesIO(content))
+            if kind == "header":
+                archive_tar.addfile(member("a", type=tarfile.XHDTYPE, size=len(zeros)))
+                archive_tar.fileobj.write(zeros)
+    if kind == "after its end":
+        bomb.write_bytes(bomb.read_bytes() + gzip.compress(zeros))
+    said = "it has a header of 3000000 bytes" if kind == "header" else "would unpack to more than 100 times its own"
+    with pytest.raises(InputError, match=rf"(?s)bomb\..*{said}"):
+        unpack(bomb, tmp_path / "out")
+    assert sum(written) < 10**6
+    assert [item.name for item in tmp_path.iterdir()] == [bomb.name]
 
 
 def test_a_python_without_the_filter_unpacks_nothing(packed, tmp_path, monkeypatch):
