@@ -206,6 +206,9 @@ def test_training_starts_from_weights_and_they_are_scored(trained: Path, tiny_fi
         torch.testing.assert_close(a, b)
     licence = "CC0 (of the weights that training started from; the licences of its own training data apply too)"
     assert read_weights(tmp_path / "fit" / "best.ckpt").licence == licence
+    tuned = tmp_path / "tuned.safetensors"
+    assert main(["export", str(tuned), "--weights", str(tmp_path / "fit" / "best.ckpt")]) == 0
+    assert read_weights(tuned).licence == licence
     assert f"licence of these weights: {licence}." in (tmp_path / "fit" / "README.md").read_text()
     again = SDNetModule("sdnet-tiny", network=SMALL, weights=str(tmp_path / "fit" / "best.ckpt"))
     assert again.licence == licence  # said once

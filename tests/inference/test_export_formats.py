@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from sdnet_pl.cli import main
 from sdnet_pl.inference.export import parity
@@ -47,7 +48,11 @@ def test_gives_the_networks_alphas(
     needs(suffix)
     file = tmp_path / f"model.x{suffix}"
     arguments = ["export", str(file), "--weights", str(checkpoint), "--precision", precision, "--shape", "64x96"]
+    arguments += ["--licence", "CC BY 4.0 of Zoë"]
     assert main(arguments) == 0
+    if suffix != ".param":  # which has no place for it
+        files = file.rglob("*") if file.is_dir() else [file]
+        assert any("CC BY 4.0 of Zoë".encode() in path.read_bytes() for path in files if path.is_file())
     out = capsys.readouterr().out
     assert f"model.x{suffix}: sdnet-fast, {precision}, 64×96 pixels" in out
     assert is_ours(file)
@@ -118,6 +123,22 @@ def test_a_file_that_gives_other_alphas_is_not_left(
     assert main(["export", str(tmp_path / "model.param"), "--weights", str(checkpoint)]) == 2
     assert "is not written: in fp16-weights its alphas are off PyTorch's by 1.0e-01" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("output", [*(f"m{suffix}" for suffix in FORMATS), "folder"])
+def test_every_format_gets_the_licence_of_weights_that_were_fine_tuned(
+    output: str, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    licence = "research use only (of the weights that training started from)"
+    tuned = torch.load(checkpoint, weights_only=True) | {"licence": licence}
+    torch.save(tuned, tmp_path / "tuned.ckpt")
+    told: list[dict[str, str]] = []
+    monkeypatch.setattr("sdnet_pl.cli.export.require", lambda suffix: None)
+    monkeypatch.setattr("sdnet_pl.inference.export.calibration.built_in", lambda *arguments: [])
+    monkeypatch.setattr(parity, "write_checked", lambda *arguments: told.append(arguments[-1]))
+    assert main(["export", str(tmp_path / output), "--weights", str(tmp_path / "tuned.ckpt")]) == 0
+    assert told[0]["weights_licence"] == licence
+    assert {"preset", "network", "training_size"} <= told[0].keys()
 
 
 def test_says_what_is_missing_and_what_is_wrong(
