@@ -240,7 +240,7 @@ def test_validate_test_and_predict_take_the_network_from_the_checkpoint(trained:
     assert main(["predict", *arguments]) == 0  # continues with what is left
     assert (tmp_path / "p" / "predictions" / "sub" / "a.png").stat().st_mtime_ns == before
     assert (tmp_path / "p" / "predictions" / "sub" / "b.png").is_file()
-    assert "1 predictions of the same photos existed already" in capsys.readouterr().err
+    assert "1 prediction(s) of the same photos existed already" in capsys.readouterr().err
     Image.fromarray(np.zeros((80, 70, 3), np.uint8)).save(photos / "b.png")
     assert "of a photo that has changed or with other weights or options" in error_of(capsys, ["predict", *arguments])
     Image.fromarray(np.zeros((80, 70), np.uint8)).save(tmp_path / "p" / "predictions" / "sub" / "b.png")

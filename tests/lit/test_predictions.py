@@ -83,7 +83,7 @@ def test_either_takes_the_files_of_the_other_for_its_own(tmp_path: Path, photos:
     assert main(matte(photos, output, "--only-mask")) == 1
     masks = "--predictions.only_mask=true"
     assert main(predict(photos, tmp_path / "p", masks, "--data.size=128")) == 1
-    assert "4 predictions of the same photos existed already" in capsys.readouterr().err
+    assert "4 prediction(s) of the same photos existed already" in capsys.readouterr().err
     assert main(predict(photos, tmp_path / "p", "--predictions.background=red")) == 2  # but not of other options
     assert main(predict(photos, tmp_path / "q", masks)) == 1
     assert main(matte(photos, tmp_path / "q" / "predictions", "--only-mask")) == 1

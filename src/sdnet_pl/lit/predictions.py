@@ -151,7 +151,7 @@ class PredictionWriter(BasePredictionWriter):
             return
         # Here, since a run with nothing left to do has no end.
         if self.kept:
-            print(f"sdnet-pl: {self.kept} predictions of the same photos existed already", file=sys.stderr)
+            print(f"sdnet-pl: {self.kept} prediction(s) of the same photos existed already", file=sys.stderr)
         for job in self.videos_kept:
             print(f"sdnet-pl: {job.target} existed already, of the same video", file=sys.stderr)
         nobody = list(dict.fromkeys(self.nobody))  # each process knows of all that is done already
