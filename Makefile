@@ -10,7 +10,7 @@ SCALE ?= mini
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers fit test coverage test-slow lint format clean bench-inference bench-data bench-train bench-video ablations gallery notebooks decoder-page docs web sweep reproduce \
+.PHONY: help setup peers fit test coverage test-slow lint format clean bench-inference bench-data bench-train bench-video ablations ablations-page gallery notebooks decoder-page docs web sweep reproduce \
 	reproduce-mini reproduce-weights
 
 help:  ## Show this list
@@ -56,8 +56,11 @@ bench-train: setup  ## Time a training step by part (ARGS=...)
 bench-video: setup  ## Flicker, error and speed of cut-outs of videos (needs SDNET_DATA; ARGS=...)
 	$(BIN)/python -m benchmarks.video $(ARGS)
 
-ablations: peers  ## Train what the ablations compare, and write their table (hours; resumes; needs SDNET_DATA)
-	$(BIN)/python -m experiments.ablations.compare -o experiments/ablations $(ARGS)
+ablations: setup  ## Train what the ablations compare, and keep its scores (days of a core; resumes; needs SDNET_DATA)
+	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m experiments.ablations.compare $(ARGS)
+
+ablations-page: setup  ## Write docs/ablations.md from the scores that are kept
+	$(BIN)/python -m experiments.ablations.page
 
 reproduce: setup  ## A table of the paper: make reproduce TABLE=5 SCALE=mini (stand-ins, minutes) or SCALE=full
 	$(BIN)/sdnet-pl reproduce --table $(TABLE) --scale $(SCALE) $(ARGS)

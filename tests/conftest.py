@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image as PillowImage
 
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 # Every kind of layer once: a step takes time by the layer.
 SMALL: dict[str, Any] = {"depths": [1, 1, 1, 1], "widths": [8, 8, 16, 16]}
 
@@ -80,6 +83,26 @@ def cutout_root(tmp_path: Path) -> Path:
     root = tmp_path / "pictures"
     draw_pictures(root)
     return root
+
+
+@pytest.fixture
+def recipe_root(cutout_root: Path) -> Path:
+    """The folders that the recipes of the weights read, with a picture for each pattern of names."""
+    data = yaml.safe_load((EXPERIMENTS / "weights/sdnet-fast.yaml").read_text())["data"]
+    for source in data["foregrounds"] + data["backgrounds"]:
+        folder = Path(source["init_args"]["path"].replace("${data.root}", str(cutout_root)))
+        patterns = source["init_args"].get("names", [])
+        example = next((cutout_root / folder.parent.name / "train").glob("*0*"), cutout_root / "cutouts/train/00.png")
+        folder.mkdir(parents=True, exist_ok=True)
+        for pattern in [] if isinstance(patterns, str) else patterns:
+            shutil.copy(example, folder / (pattern.replace("*", "0") + example.suffix))
+    shutil.copytree(cutout_root / "cutouts/val", cutout_root / "people/val")
+    shutil.copytree(cutout_root / "backgrounds/val", cutout_root / "backgrounds/val2")
+    shutil.copytree(cutout_root / "natural", cutout_root / "photos")
+    for labels in ("alpha", "known"):
+        shutil.copytree(cutout_root / "natural/train/mask", cutout_root / "natural/train" / labels)
+    shutil.copytree(cutout_root / "natural", cutout_root / "labelled")
+    return cutout_root
 
 
 def procedural_benchmark() -> dict[str, object]:

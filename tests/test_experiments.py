@@ -29,8 +29,12 @@ from tests.conftest import SMALL
 pytestmark = pytest.mark.usefixtures("blank_figures")
 Compose = Callable[[list[str]], Any]
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-# base/ and paper/ hold configs that are used after another; sweeps/ have their own test.
-CONFIGS = sorted(path for path in EXPERIMENTS.rglob("*.yaml") if path.parent.name not in ("base", "paper", "sweeps"))
+# base/ and paper/ hold configs that are used after another; sweeps have their own tests.
+CONFIGS = sorted(
+    path
+    for path in EXPERIMENTS.rglob("*.yaml")
+    if path.parent.name not in ("base", "paper", "sweeps") and path.name != "sweep.yaml"
+)
 PAPER = sorted((EXPERIMENTS / "paper").glob("*.yaml"))
 
 
@@ -174,26 +178,6 @@ def test_every_table_has_its_rows():
     assert {row for rows in reproduce.ROWS.values() for row in rows} == {path.stem for path in PAPER}
 
 
-@pytest.fixture
-def recipe_root(cutout_root: Path) -> Path:
-    """The folders that the recipes of the weights read, with a picture for each pattern of names."""
-    data = yaml.safe_load((EXPERIMENTS / "weights" / "sdnet-fast.yaml").read_text())["data"]
-    for source in data["foregrounds"] + data["backgrounds"]:
-        folder = Path(source["init_args"]["path"].replace("${data.root}", str(cutout_root)))
-        patterns = source["init_args"].get("names", [])
-        example = next((cutout_root / folder.parent.name / "train").glob("*0*"), cutout_root / "cutouts/train/00.png")
-        folder.mkdir(parents=True, exist_ok=True)
-        for pattern in [] if isinstance(patterns, str) else patterns:
-            shutil.copy(example, folder / (pattern.replace("*", "0") + example.suffix))
-    shutil.copytree(cutout_root / "cutouts/val", cutout_root / "people/val")
-    shutil.copytree(cutout_root / "backgrounds/val", cutout_root / "backgrounds/val2")
-    shutil.copytree(cutout_root / "natural", cutout_root / "photos")
-    for labels in ("alpha", "known"):
-        shutil.copytree(cutout_root / "natural/train/mask", cutout_root / "natural/train" / labels)
-    shutil.copytree(cutout_root / "natural", cutout_root / "labelled")
-    return cutout_root
-
-
 def quick(config: Path, root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **network: object) -> list[str]:
     """The command line of a fit of two samples, run in ``folder``, after what the Makefile puts before the config.
 
@@ -207,6 +191,8 @@ def quick(config: Path, root: Path, folder: Path, monkeypatch: pytest.MonkeyPatc
     if config.parent == weights.parent and config != weights:
         files = [weights, config.with_stem(config.stem.removesuffix("-trimap")), config]
         more += ["--model.compile=false", "--trainer.strategy=auto", "--trainer.devices=1"]
+    if config.parent.name == "ablations":
+        files = [weights, config]
     settings = yaml.safe_load(files[-2 if len(files) > 1 else 0].read_text()).get("model", {})
     built = (settings.get("network") or {}) | network
     if network:
@@ -230,7 +216,7 @@ def test_it_is_composed(
     check_data(composed.datamodule)
 
 
-# The others are trained in tests of their own: cutouts.yaml in tests/lit, small.yaml in tests/experiments.
+# The others are trained in tests of their own: cutouts.yaml in tests/lit, scale.yaml in tests/experiments.
 @pytest.mark.parametrize(
     "config", ["quickstart/synthetic.yaml", pytest.param("weights/sdnet-fast-trimap.yaml", marks=pytest.mark.slow)]
 )

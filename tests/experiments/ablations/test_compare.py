@@ -1,119 +1,228 @@
-"""The table of the ablations: runs that resume where they stopped, and the peer under the same conditions."""
+"""The ablations' runs: they resume, their scores are kept and not run again; what each row changes."""
 
-import csv
-import json
 import shutil
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor
 
 from experiments.ablations import compare
-from experiments.ablations.peer import MobileNetV2UNet, PeerModule
+from experiments.ablations.kept import MEASURES, Kept, slug
+from experiments.ablations.peer import PeerModule, UNet
+from experiments.ablations.rows import FIRST, ROWS, in_order
+from experiments.ablations.train import AblationModule, AblationObjective
 from sdnet_pl.cli import lightning
-from sdnet_pl.data.files import atomic_write
 from sdnet_pl.launch import fits
-from sdnet_pl.lit import SDNetModule
-from tests.conftest import SMALL
+from sdnet_pl.losses import MattingObjective
+from sdnet_pl.nn import SDNet
+from sdnet_pl.nn.ampa import AMPA
+from tests.conftest import EXPERIMENTS, SMALL
 
-PEER = next(name for name in compare.ROWS if name.startswith("peer"))
-
-
-def finish(root: Path, row: str, seed: int, mad: float) -> None:
-    columns = [compare.METRIC_LABELS[key][0] for _, key in compare.SCORES]
-    with atomic_write(compare.run_dir(root, row, seed) / "metrics.csv") as temporary:
-        temporary.write_text(
-            f"benchmark,hash,method,{','.join(dict.fromkeys(columns))}\n"
-            f"cutouts,abc,network,{mad},1,1,1,0.9\ncutouts,abc,constant mean matte,480,1,,,\n"
-            f"natural,def,network,{2 * mad},1,,,0.8\n"
-        )
+MODULES = {"experiments.ablations.train": AblationModule, "experiments.ablations.peer": PeerModule}
+UNET = "U-Net of equal time"
 
 
-def test_the_table_has_mean_and_spread_of_the_finished_seeds(tmp_path: Path):
-    for seed, mad in enumerate((30.0, 32.0, 34.0)):
-        finish(tmp_path, "distillation none", seed, mad)
-    finish(tmp_path, PEER, 0, 40.0)
-    rows = {row["trained as"]: row for row in compare.table(compare.scores(tmp_path, [0, 1, 2]))}
-    assert list(rows) == ["distillation none", PEER]
-    row = rows["distillation none"]
-    assert row["cutouts: MAD×1000 (whole image)"] == "32.00 ± 2.00"
-    assert row["natural: MAD×1000 (whole image)"] == "64.00 ± 4.00"
-    assert row["natural: IoU of alpha >= 0.5 (whole image)"] == "0.800 ± 0.000"
-    assert row["benchmark hashes"] == "cutouts abc, natural def"
-    assert rows[PEER]["cutouts: MAD×1000 (whole image)"] == "40.00"
-    assert row["seeds"] == 3
-
-
-def test_scores_of_other_builds_of_a_benchmark_are_refused(tmp_path: Path):
-    finish(tmp_path, PEER, 0, 40.0)
-    line = compare.scores(tmp_path, [0])[0]
-    with pytest.raises(ValueError, match=r"different benchmarks.*cutouts abc.*cutouts xyz"):
-        compare.table([line, {**line, "seed": 1, "benchmark hashes": "cutouts xyz"}])
-
-
-@pytest.mark.slow
-def test_the_peer_gives_alphas():
+def batch() -> tuple[Tensor, dict[int, Tensor], Tensor, Tensor, Tensor]:
     torch.manual_seed(0)
-    peer = MobileNetV2UNet().eval()
-    assert sum(p.numel() for p in peer.parameters()) == pytest.approx(6.3e6, rel=0.01)
-    alpha = peer(torch.rand(1, 3, 96, 64))
-    assert alpha.shape == (1, 1, 96, 64)
+    alpha = torch.rand(2, 1, 64, 64, requires_grad=True)
+    sides = {i: torch.rand(2, 1, 128 // 2**i, 128 // 2**i, requires_grad=True) for i in (2, 3, 4)}
+    target, foreground, background = torch.rand(2, 1, 64, 64), torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    return alpha, sides, target, foreground, background
+
+
+def objective(
+    teacher: Any = "side_outputs", stop: bool = True, told: tuple[int, ...] = (2, 3, 4), **options: Any
+) -> AblationObjective:
+    return AblationObjective(teacher, stop, told, **options)
+
+
+@pytest.mark.parametrize("distillation", ["none", "best_teacher", "dense", "transitive"])
+def test_without_a_change_the_objective_is_the_packages(distillation: Any):
+    alpha, sides, *rest = batch()
+    maps = [alpha, *sides.values()]
+    found = objective(distillation=distillation, distillation_weight=3.0)(alpha, sides, *rest)
+    expected = MattingObjective(distillation, distillation_weight=3.0)(alpha, sides, *rest)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)
+    gradients = (torch.autograd.grad(terms["total"], maps) for terms in (found, expected))
+    for own, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(own, other)
+
+
+def test_a_gradient_into_the_teacher_is_that_of_the_plain_cosine():
+    alpha, sides, *rest = batch()
+    terms = objective(stop=False, distillation="best_teacher")(alpha, sides, *rest)
+    teacher = sides[2].flatten(1)
+    up = [F.interpolate(sides[i], size=(32, 32), mode="bilinear").flatten(1) for i in (3, 4)]
+    expected = torch.stack([1 - F.cosine_similarity(map_, teacher).mean() for map_ in up]).sum()
+    torch.testing.assert_close(terms["distillation"], expected)
+    gradients = (torch.autograd.grad(loss, list(sides.values())) for loss in (terms["distillation"], expected))
+    for own, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(own, other)
+
+
+def test_who_is_not_told_the_truth_gets_no_gradient_of_it():
+    alpha, sides, *rest = batch()
+    terms = objective(told=(2,), distillation="none")(alpha, sides, *rest)
+    gradients = torch.autograd.grad(terms["total"], list(sides.values()), allow_unused=True)
+    assert [gradient is not None for gradient in gradients] == [True, False, False]
+
+
+def test_alpha_teaches_every_side_output_and_is_not_taught():
+    alpha, sides, *rest = batch()
+    terms = objective("alpha", distillation="best_teacher", aux_weight=0.0)(alpha, sides, *rest)
+    gradients = torch.autograd.grad(terms["distillation"], [alpha, *sides.values()], allow_unused=True)
+    assert [gradient is not None for gradient in gradients] == [False, True, True, True]
+
+
+def test_features_teach_channel_by_channel():
+    alpha, sides, *rest = batch()
+    taught = objective("features", distillation="best_teacher")
+    taught.features = {f"dec{i}": torch.rand(2, 3, 128 // 2**i, 128 // 2**i) for i in (2, 3, 4)}
+    cosines = [
+        F.cosine_similarity(
+            F.interpolate(taught.features[f"dec{i}"], size=(32, 32), mode="bilinear").flatten(2),
+            taught.features["dec2"].flatten(2),
+            dim=2,
+        ).mean()
+        for i in (3, 4)
+    ]
+    torch.testing.assert_close(taught(alpha, sides, *rest)["distillation"], 2 - sum(cosines))
+
+
+def test_gates_are_held_open():
+    torch.manual_seed(0)
+    module = AblationModule(preset="sdnet-tiny", network=SMALL, open_gates=True)
+    assert isinstance(module.model, SDNet)
+    ampa, x = module.model.ampa["2"].eval(), torch.rand(1, 16, 8, 8)
+    assert isinstance(ampa, AMPA)
+    views = [ampa.squeeze[name](view(x)) for name, view in ampa.views.items()]
+    torch.testing.assert_close(ampa(x), x + ampa.project(torch.stack(views).sum(0)))
+
+
+def test_the_u_net_gives_alphas():
+    sizes = {width: sum(p.numel() for p in UNet(width).parameters()) for width in (10, 16)}
+    assert sizes[16] == pytest.approx(1.97e6, rel=0.01)  # of sdnet-fast
+    alpha = UNet(10).eval()(torch.rand(1, 3, 97, 64))
+    assert alpha.shape == (1, 1, 97, 64)
     assert 0 <= alpha.min() <= alpha.max() <= 1
+
+
+def test_the_most_telling_runs_come_first():
+    order = in_order([0, 1], list(ROWS))
+    assert order[: 2 * len(FIRST)] == [(row, seed) for seed in (0, 1) for row in FIRST]
+    assert sorted(order) == sorted((row, seed) for row in ROWS for seed in (0, 1))
+    assert len({slug(row) for row in ROWS}) == len(ROWS)
+    assert all(row.reference in (None, *ROWS) for row in ROWS.values())
+
+
+def test_the_sweep_has_the_same_rows():
+    sweep = yaml.safe_load((EXPERIMENTS / "ablations/sweep.yaml").read_text())
+    assert sweep["parameters"]["rows"]["values"] == list(ROWS)
+    assert sweep["command"][1:3] == ["-m", compare.__name__]
 
 
 def test_missing_pictures_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.setenv("SDNET_DATA", str(tmp_path))
     (tmp_path / "cutouts/train").mkdir(parents=True)
     with pytest.raises(SystemExit) as ended:
-        compare.main(["--root", str(tmp_path / "runs")])
+        compare.main(["--root", str(tmp_path / "runs"), "-o", str(tmp_path)])
     assert ended.value.code == 2
     error = capsys.readouterr().err
-    assert f"{tmp_path} has no cutouts/val, no backgrounds/train" in error
+    assert f"{tmp_path} has no people/train, no backgrounds/train" in error
     assert "set SDNET_DATA" in error
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.fixture
+def clone(recipe_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The configs at a scale of seconds, in the working directory."""
+    root = tmp_path / "clone"
+    for folder in ("weights", "ablations"):
+        shutil.copytree(
+            EXPERIMENTS / folder,
+            root / "experiments" / folder,
+            ignore=lambda _, names: {n for n in names if n[-5:] != ".yaml"},
+        )
+    (root / "experiments/weights/arms.txt").write_text("00\n03\n")
+    scale = root / "experiments/ablations/scale.yaml"
+    config = yaml.safe_load(scale.read_text())
+    config["trainer"] |= {"max_epochs": 2, "log_every_n_steps": 1, "limit_val_batches": 2, "limit_test_batches": 2}
+    config["model"] |= {"network": {"attention_norm": True, **SMALL}}
+    config["data"] |= {"size": 64, "batch_size": 2}
+    scale.write_text(yaml.safe_dump(config))
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("SDNET_DATA", str(recipe_root))
+    return root
+
+
+def fit_here(command: list[str], **options: Any) -> None:
+    """In this process: another one would import for seconds."""
+    try:
+        assert lightning.run(command[3:], MODULES[command[2]]) == 0
+    except RuntimeError as error:
+        raise subprocess.CalledProcessError(1, command) from error
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_a_run_that_was_stopped_resumes_and_is_kept(clone: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **options: Any) -> None:
+        commands.append(command)
+        fit_here(command)
+
+    monkeypatch.setattr(fits, "subprocess", SimpleNamespace(run=run))
+    step = AblationModule.training_step
+    arguments = ["--rows", "best teacher from half time on", "--seeds", "3", "--samples", "8", "-o", "kept"]
+    weights: list[float] = []
+
+    def stops(self: AblationModule, *args: Any) -> Tensor:
+        weights.append(self.objective.distillation_weight)
+        if self.global_step == 3 and len(commands) == 1:
+            raise RuntimeError("the power fails")
+        return step(self, *args)
+
+    monkeypatch.setattr(AblationModule, "training_step", stops)
+    assert compare.main(arguments) == 1
+    assert "ended with exit status 1" in capsys.readouterr().err
+    assert not Path("kept").exists()
+    assert compare.main(arguments) == 0
+    assert "--ckpt_path" in commands[1][-1]
+    assert weights == [0, 0, 1, 1, 1, 1]  # the third and fourth step are taken again
+    kept = Kept(Path("kept"))
+    ((key, line),) = kept.runs.items()
+    assert key == ("best teacher from half time on", 3)
+    assert line["samples"] == "8"
+    assert [point["step"] for point in kept.curves] == ["1", "3"]
+    assert all(0 < float(point["cosine_2_3"]) <= 1 for point in kept.curves)
+    for measure in MEASURES:
+        pictures = kept.pictures(measure, *key[:1], [3])
+        assert pictures.shape == (1, 4)  # two of each benchmark
+        assert pictures.mean() == pytest.approx(float(line[measure.key]), rel=1e-3)
+    monkeypatch.setattr(fits, "subprocess", None)  # nothing is left to run, whether or not the run is there
+    shutil.rmtree("runs")
+    assert compare.main(arguments) == 0
+    with pytest.raises(SystemExit):
+        compare.main([*arguments, "--samples", "16"])
+    assert "with samples 8, and this call has samples 16" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("blank_figures")
-def test_rows_train_once(cutout_root: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
-    def fit_here(command: list[str], **options: Any) -> None:
-        """In this process: another one would import for seconds."""
-        module = {"sdnet_pl": SDNetModule, "experiments.ablations.peer": PeerModule}[command[2]]
-        assert lightning.run(command[3:], module) == 0
-
-    monkeypatch.setattr(fits.subprocess, "run", fit_here)
-    monkeypatch.setenv("SDNET_DATA", str(cutout_root))
-    config = (Path(__file__).parents[3] / compare.CONFIG).read_text()
-    for old, new in (("precision: bf16-mixed", "precision: 32-true"), ("{stem_stride: 2}", json.dumps(SMALL))):
-        assert config.count(old) == 1
-        config = config.replace(old, new)
-    (tmp_path / "small.yaml").write_text(config)
-    monkeypatch.setattr(compare, "CONFIG", str(tmp_path / "small.yaml"))
-    kept = tmp_path / "kept"
-    arguments = ["--rows", "trimap, distillation dense", PEER, "--seeds", "3", "--samples", "8"]
-    arguments += ["--root", str(tmp_path / "runs"), "-o", str(kept)]
-    compare.main(arguments)
-    text = (kept / "table.md").read_text()
-    assert text.count("| 1 |") == 2  # both rows have a seed
-    # Or `report` would take it for SDNet, whose config it has.
-    scores = (compare.run_dir(tmp_path / "runs", PEER, 3) / "metrics.csv").read_text()
-    assert "peer: MobileNetV2 U-Net" in scores
-    card = (compare.run_dir(tmp_path / "runs", PEER, 3) / "README.md").read_text()
-    assert card.startswith("# peer: MobileNetV2 U-Net")
-    assert "sdnet-pl matte" not in card
-    assert capsys.readouterr().err.count(", seed 3") == 2
-    monkeypatch.setattr(fits.subprocess, "run", None)  # nothing is left to run
-    compare.main(arguments)
-    assert (kept / "table.md").read_text() == text
-    # Runs of another place and seed come beside those.
-    shutil.copytree(tmp_path / "runs", tmp_path / "elsewhere")
-    compare.run_dir(tmp_path / "elsewhere", PEER, 3).rename(compare.run_dir(tmp_path / "elsewhere", PEER, 4))
-    compare.main(["--rows", PEER, "--seeds", "4", "--root", str(tmp_path / "elsewhere"), "-o", str(kept)])
-    lines = list(csv.DictReader((kept / "scores.csv").open()))
-    assert [(line["trained as"], line["seed"]) for line in lines] == [
-        (PEER, "3"),
-        (PEER, "4"),
-        ("trimap, distillation dense", "3"),
-    ]
-    assert float(lines[2]["side output 4: MAD×1000 (whole image)"]) > 0
+@pytest.mark.parametrize("row", ROWS)
+def test_every_row_trains(row: str, clone: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fits, "subprocess", SimpleNamespace(run=fit_here))
+    assert compare.main(["--rows", row, "--seeds", "0", "--samples", "8", "-o", "kept"]) == 0
+    line = Kept(Path("kept")).runs[row, 0]
+    assert 0 < float(line["mad_whole"]) < 1
+    config = (Path("runs/ablations") / slug(row) / "seed0/config.yaml").read_text()
+    assert ("peer" in (Path("runs/ablations") / slug(row) / "seed0/metrics.csv").read_text()) == row.startswith("U-Net")
+    assert ("open_gates: true" in config) == (row == "AMPA's gates held at 1")
