@@ -174,6 +174,20 @@ def test_a_job_of_slurm_goes_on_from_the_newest_checkpoint_that_loads(tmp_path: 
     assert f"--ckpt_path {tmp_path}/my run/last.ckpt " in submit()
 
 
+@pytest.mark.parametrize(("status", "requeued"), [(0, ""), (138, "requeue 7\n"), (143, ""), (1, "")])
+def test_a_job_of_slurm_comes_again_if_its_time_was_up(tmp_path: Path, status: int, requeued: str):
+    """`srun` ends as the fit would: with 138 after the signal that announces the end, with 143 if it is cancelled."""
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name, content in (("srun", f"exit {status}"), ("scontrol", 'echo "$@"'), (".venv/bin/python", "")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{content}\n")
+        (tmp_path / name).chmod(0o755)
+    job = {"SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "4", "SLURM_JOB_ID": "7"}
+    variables = {**os.environ, **job, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = ["bash", str(EXPERIMENTS / "base/slurm.sh"), str(tmp_path / "run")]
+    result = subprocess.run(script, capture_output=True, text=True, env=variables, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (status, requeued)
+
+
 def test_every_table_has_its_rows():
     assert {row for rows in reproduce.ROWS.values() for row in rows} == {path.stem for path in PAPER}
 

@@ -10,14 +10,17 @@
 set -eu
 run=$1
 shift
-# Lightning writes hpc_ckpt_N.ckpt when the signal comes, and last.ckpt at the end of every epoch. The newest that loads
-# is used: a full disk or a dead node may have left one that does not load.
+# last.ckpt is written at the end of every epoch, and when the signal comes. The newest checkpoint that loads is used: a
+# full disk or a dead node may have left one that does not load.
 newest=$(.venv/bin/python -c 'import pathlib, sys
 from sdnet_pl.inference.weights import newest_checkpoint
 print(newest_checkpoint(pathlib.Path(sys.argv[1])) or "")' "$run")
 # If it was stopped before there was one, it starts again; what it left is kept under another name.
 [ -n "$newest" ] || [ ! -e "$run" ] || mv "$run" "$run.stopped-$(date +%s)"
+status=0
 srun .venv/bin/sdnet-pl fit "$@" --run_dir "$run" ${newest:+--ckpt_path "$newest"} \
     --trainer.num_nodes "$SLURM_NNODES" --trainer.devices "$SLURM_NTASKS_PER_NODE" --trainer.strategy ddp \
-    --trainer.accelerator gpu --trainer.sync_batchnorm true \
-    --trainer.plugins SLURMEnvironment --trainer.plugins.auto_requeue true
+    --trainer.accelerator gpu --trainer.sync_batchnorm true || status=$?
+# 128 + SIGUSR1: time was nearly up. A job that was cancelled ends with SIGTERM, and is not to come again.
+[ "$status" -ne 138 ] || scontrol requeue "$SLURM_JOB_ID"
+exit "$status"

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -20,7 +21,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from lightning.pytorch.utilities.rank_zero import rank_zero_only, rank_zero_warn
 from omegaconf.errors import OmegaConfBaseException
 
@@ -41,6 +42,7 @@ from sdnet_pl.lit.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
 from sdnet_pl.lit.model_card import save_model_card
 from sdnet_pl.lit.module import HEADLINE, SDNetModule
 from sdnet_pl.lit.predictions import PredictionWriter
+from sdnet_pl.lit.stopping import StopAfterBatch, StopSignals
 from sdnet_pl.reporting.saved_config import dump, with_references
 
 RUN_DIR_VARIABLE = "SDNET_RUN_DIR"
@@ -95,7 +97,13 @@ class Parser(LightningArgumentParser):
 
 
 class SDNetCLI(LightningCLI):
-    """LightningCLI with one directory a run, a CSV log in every run, and checkpoints that know their network."""
+    """LightningCLI with one directory a run, a CSV log in every run, and checkpoints that know their network.
+
+    Attributes:
+        status: The exit status of a fit that a signal has stopped, as shells know it; 0 otherwise.
+    """
+
+    status = 0
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -220,15 +228,30 @@ class SDNetCLI(LightningCLI):
                 "trainer.strategy starts processes that end with the training and take its scores along; take "
                 "--trainer.strategy ddp."
             )
+        trainer._signal_connector = self.signals = StopSignals(trainer)
         if self.config.subcommand == "fit":
             last = LastCheckpoint(self._command().checkpoint.dirpath)
-            trainer.callbacks.append(last)  # type: ignore[attr-defined]
+            trainer.callbacks += [StopAfterBatch(self.signals), last]  # type: ignore[attr-defined]
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = WholeFiles()
         return trainer
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        try:
+            super()._run_subcommand(subcommand)
+        except SIGTERMException:
+            if self.trainer.is_global_zero:  # the others end well: Lightning kills them all when one does not
+                number = signal.Signals(self.signals.requested or signal.SIGTERM)
+                last = Path(self._command().checkpoint.dirpath) / "last.ckpt"
+                print(f"sdnet-pl: stopped by {number.name}; --ckpt_path {last} resumes", file=sys.stderr)
+                self.status = 128 + number
+        finally:
+            self.signals.restore()
+
     def after_fit(self) -> None:
         """Scores the best checkpoint on the test benchmarks."""
+        if self.signals.agree():
+            raise SIGTERMException
         if self._command().trainer.fast_dev_run or self.trainer.interrupted:
             return
         # A config may have further callbacks that save; this is the one that keeps the best.
@@ -350,7 +373,8 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
         module: What is trained: a subclass may hold another network.
 
     Returns:
-        The exit status: 0, or 1 where ``predict`` could not read some of the files.
+        The exit status: 0, 1 where ``predict`` could not read some of the files, 143 where SIGTERM has stopped a
+        ``fit``, and 138 where SIGUSR1 has.
 
     Raises:
         InputError: For input that the user can correct.
@@ -410,4 +434,4 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
             sys.modules["wandb"].teardown()
         print(f"Everything this run wrote is in {cli.trainer.default_root_dir}", file=sys.stderr)
     writers = [callback for callback in cli.trainer.callbacks if isinstance(callback, PredictionWriter)]  # type: ignore[attr-defined]
-    return int(any(writer.unreadable for writer in writers))
+    return cli.status or int(any(writer.unreadable for writer in writers))

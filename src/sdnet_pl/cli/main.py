@@ -104,7 +104,7 @@ def _plain_warnings() -> Iterator[None]:
 
 @_plain_warnings()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0 done, 1 partly failed, 2 bad input, 130 interrupted."""
+    """Runs one command; returns the exit status: 0 done, 1 partly failed, 2 bad input, 130 interrupted, 143 stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _show_any_text()
     try:

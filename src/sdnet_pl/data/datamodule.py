@@ -23,7 +23,7 @@ from sdnet_pl.data.dataset import (
 from sdnet_pl.data.formats import names_video
 from sdnet_pl.data.image_io import list_pictures
 from sdnet_pl.data.output_names import distinct_names
-from sdnet_pl.data.parallel import default_workers, one_thread
+from sdnet_pl.data.parallel import default_workers, start_worker
 from sdnet_pl.data.photo import Photo
 from sdnet_pl.data.provenance import is_ours
 from sdnet_pl.data.recipe import SampleRecipe, check_probability
@@ -276,7 +276,7 @@ class MattingDataModule(LightningDataModule):
             dataset,
             sampler=sampler,
             num_workers=self.workers,
-            worker_init_fn=one_thread,
+            worker_init_fn=start_worker,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
             **arguments,

@@ -11,6 +11,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from sdnet_pl.data.files import write_bytes
@@ -139,10 +140,18 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """``last.ckpt``, at the end of every epoch: ``save_last`` writes it only when a best one is written too."""
+    """``last.ckpt``, at the end of every epoch: ``save_last`` writes it only when a best one is written too.
+
+    Also where a signal ends the fit in the middle of an epoch.
+    """
 
     def __init__(self, dirpath: str) -> None:
         super().__init__(dirpath, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save if :mod:`sdnet_pl.lit.stopping` ends the fit, which it does after a whole step, and in all processes."""
+        if isinstance(exception, SIGTERMException) and not self._should_skip_saving_checkpoint(trainer):
+            trainer.save_checkpoint(os.path.join(str(self.dirpath), f"last{self.FILE_EXTENSION}"), weights_only=False)
 
 
 def _own_name(step: int | None) -> str:
