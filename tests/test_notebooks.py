@@ -29,7 +29,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What notebooks reach for by relative paths, where they may write beside it."""
     root = tmp_path_factory.mktemp("clone")
     (root / "notebooks").mkdir(parents=True)
-    shutil.copytree(ROOT / "experiments" / "quickstart", root / "experiments" / "quickstart")
+    for folder in ("quickstart", "ablations"):
+        shutil.copytree(ROOT / "experiments" / folder, root / "experiments" / folder)
+    shutil.copy(ROOT / "experiments/__init__.py", root / "experiments")
     config = root / "experiments" / "quickstart" / "notebooks.yaml"
     text = config.read_text()
     assert text.count("epoch: 15") == text.count("epochs: 15") == 1

@@ -19,7 +19,7 @@ import yaml
 
 from experiments import need_folders
 from experiments.ablations.kept import HERE, Kept, slug
-from experiments.ablations.rows import ROWS, in_order
+from experiments.ablations.rows import DROPPED, ROWS, in_order
 from sdnet_pl.data.files import read_text
 from sdnet_pl.launch.fits import finish
 
@@ -27,7 +27,7 @@ RECIPE, SCALE = "experiments/weights/sdnet-fast.yaml", "experiments/ablations/sc
 TRAINED = ("cutouts", "people", "backgrounds", "natural", "photos", "labelled")
 SCORED = ("cutouts/val", "people/val", "backgrounds/val", "backgrounds/val2", "natural/val", "photos/val")
 SAMPLES = 24_000
-FAILED = 1
+FAILED, SIGNAL = 1, 128  # exit statuses: of this script, and the one above which a shell has those of signals
 
 
 def recipe() -> str:
@@ -36,24 +36,26 @@ def recipe() -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def train(folder: Path, row: str, seed: int, samples: int, configs: Sequence[str]) -> None:
+def train(folder: Path, row: str, seed: int, samples: int, options: Sequence[str]) -> None:
     """Runs one row with one seed, or what is left of it."""
     epochs = yaml.safe_load(read_text(SCALE))["trainer"]["max_epochs"]
-    settings = [f"--config={file}" for file in (RECIPE, SCALE, *configs)]
+    settings = [f"--config={file}" for file in (RECIPE, SCALE)]
     settings += [f"--seed_everything={seed}", f"--data.samples_per_epoch={samples // epochs}"]
-    finish(folder, [*settings, *ROWS[row].settings], ROWS[row].module)
+    finish(folder, [*settings, *ROWS[row].settings, *options], ROWS[row].module)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.ablations.compare", description=__doc__)
     parser.add_argument("--root", type=Path, default=Path("runs/ablations"), help="where the runs are (%(default)s)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
-    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="NAME")
+    parser.add_argument(
+        "--rows", nargs="+", default=[row for row in ROWS if row not in DROPPED], choices=list(ROWS), metavar="NAME"
+    )
     parser.add_argument("--samples", type=int, default=SAMPLES, help="training samples of a run (%(default)s)")
-    parser.add_argument("--config", nargs="+", default=[], metavar="FILE", help="further configs of `sdnet-pl fit`")
     parser.add_argument(
         "-o", "--output", type=Path, default=HERE, metavar="DIR", help="where scores are kept (experiments/ablations)"
     )
+    parser.add_argument("options", nargs="*", metavar="-- OPTIONS", help="further options of `sdnet-pl fit`")
     args = parser.parse_args(arguments)
     trained = [f"{folder}/train" for folder in TRAINED]
     need_folders(parser, Path(os.environ.get("SDNET_DATA", "data")), *trained, *SCORED)
@@ -72,12 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Run {number} of {len(runs)}: {row}, seed {seed}", file=sys.stderr)
         folder = args.root / slug(row) / f"seed{seed}"
         try:
-            train(folder, row, seed, args.samples, args.config)
+            train(folder, row, seed, args.samples, args.options)
         except subprocess.CalledProcessError as error:
-            print(
-                f"The fit in {folder} ended with exit status {error.returncode}; the next one begins.", file=sys.stderr
-            )
+            print(f"The fit in {folder} ended with exit status {error.returncode}.", file=sys.stderr)
             status = FAILED
+            if error.returncode < 0 or error.returncode > SIGNAL:
+                break  # stopped from outside, as the others would be
             continue
         kept.add(row, seed, folder, list(ROWS), **about)
     return status

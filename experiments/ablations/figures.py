@@ -34,7 +34,7 @@ def effects_figure(effects: Mapping[str, Effect], references: Mapping[str, str],
     names = [f"{row}, against {references[row]} ({found.seeds})" for row, found in effects.items()]
     axis.set_yticks(range(len(names)), names, fontsize=8)
     axis.invert_yaxis()
-    axis.set(xlabel="change of MAD in %, with a 95 % interval (seeds in brackets); left is better")
+    axis.set(xlabel="change of MAD in %, 95 % interval (number of seeds)\nleft is better")
     axis.grid(alpha=0.3, axis="x")
     axis.legend(fontsize=8)
     return figure
@@ -61,7 +61,8 @@ def cosine_figure(curves: Sequence[Mapping[str, str]], samples_a_step: int) -> F
     for axis, key in zip(figure.subplots(1, len(COSINES), sharey=True), COSINES, strict=True):
         _lines(axis, logged, key, 1, samples_a_step)
         axis.set(title="F̄_dec^{} → F̄_dec^{}".format(*key.split("_")[1:]), xlabel="samples", ylabel="cosine")
-    axis.legend(fontsize=6)
+    if logged:
+        axis.legend(fontsize=6)
     return figure
 
 

@@ -4,20 +4,20 @@ What has not been run yet is said to be so. Needs no pictures, and trains nothin
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 from matplotlib.figure import Figure
 
-from experiments.ablations.compare import SAMPLES, SCALE
+from experiments.ablations.compare import SAMPLES
 from experiments.ablations.effects import Effect, effect
 from experiments.ablations.figures import cosine_figure, effects_figure, learning_figure
 from experiments.ablations.kept import HERE, MEASURES, Kept, Measure
-from experiments.ablations.rows import ROWS
+from experiments.ablations.rows import DROPPED, FIRST, ROWS
 from sdnet_pl.data.files import read_text, write_text
 from sdnet_pl.data.image_io import write_png
 from sdnet_pl.reporting.panels import to_array
@@ -37,8 +37,9 @@ it.
 
 A change is that of the mean over seeds and pictures against the reference row, paired. Its 95 % interval comes from a
 bootstrap over seeds and people; with three seeds it is a rough one. *Confirmed* and *refuted* mean that the interval
-leaves out 0 and that every seed has the same sign; all else is *not told apart*. The paper's changes are those of SAD
-in its Tables 5 and 6, after 120 epochs at 512×512 on other pictures.
+leaves out 0 and that every seed has the same sign; all else is *not told apart*. Among so many rows one interval in
+twenty leaves out 0 by chance. The paper's changes are those of SAD in its Tables 5 and 6, after 120 epochs at 512×512
+on other pictures.
 
 {results}
 
@@ -164,7 +165,7 @@ def paragraph(kept: Kept, row: str, claim: Claim, found: Effect | None) -> str:
     sides = [(m, effect(kept, row, m)) for m in MEASURES if m.key.startswith("side_")]
     if shown := [f"{m.heading.partition(':')[0]} {_percent(e.change)}" for m, e in sides if e]:
         text += f". The side outputs' own MAD: {', '.join(shown)}"
-    return text + "."
+    return f"{text}. Dropped: {DROPPED[row]}" if row in DROPPED else f"{text}."
 
 
 def table(kept: Kept) -> list[dict[str, str | float]]:
@@ -196,10 +197,24 @@ def effects_table(kept: Kept) -> list[dict[str, str | float]]:
     return lines
 
 
-def page(kept: Kept, figures: dict[str, Figure]) -> str:
-    """The page, in markdown; ``figures`` by the name of their files in ``images/ablations``."""
+def figures(kept: Kept) -> dict[str, Figure]:
+    """What can be drawn of the runs so far, by name."""
+    drawn: dict[str, Figure] = {}
+    step = _scale()["data"]["batch_size"]
+    if found := {row: e for row in CLAIMS if (e := effect(kept, row, MAD))}:
+        paper = {row: claim.paper for row, claim in CLAIMS.items() if claim.paper is not None}
+        drawn["effects"] = effects_figure(found, {row: str(ROWS[row].reference) for row in found}, paper)
+    # Those of all rows would hide each other.
+    if curves := [line for line in kept.curves if line["row"] in FIRST]:
+        drawn["learning"] = learning_figure(curves, step)
+        drawn["cosines"] = cosine_figure(curves, step)
+    return drawn
+
+
+def page(kept: Kept, drawn: Iterable[str]) -> str:
+    """The page, in markdown; ``drawn`` names the figures that are in ``images/ablations``."""
     effects = {row: effect(kept, row, MAD) for row in CLAIMS}
-    scale = yaml.safe_load(read_text(SCALE))
+    scale = _scale()
     texts: list[str] = []
     for heading, claims in PARTS.items():
         texts.append(f"## {heading}")
@@ -210,7 +225,7 @@ def page(kept: Kept, figures: dict[str, Figure]) -> str:
         "learning": "MAD of composites and IoU of photos over the training",
         "cosines": "Cosines between the side outputs over the training",
     }
-    texts += [f"![{captions[name]}](images/ablations/{name}.png)" for name in figures]
+    texts += [f"![{captions[name]}](images/ablations/{name}.png)" for name in drawn]
     held = {"samples": f"{SAMPLES:,}", **scale["data"], **scale["trainer"]}
     return TEMPLATE.format(**held, summary=summary(effects), results="\n\n".join(texts))
 
@@ -221,20 +236,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, default=Path("docs/ablations.md"), metavar="FILE", help="(%(default)s)")
     args = parser.parse_args(arguments)
     kept = Kept(args.kept)
-    found = {row: e for row in CLAIMS if (e := effect(kept, row, MAD))}
-    paper = {row: claim.paper for row, claim in CLAIMS.items() if claim.paper is not None}
-    step = yaml.safe_load(read_text(SCALE))["data"]["batch_size"]
-    figures: dict[str, Figure] = {}
-    if found:
-        figures["effects"] = effects_figure(found, {row: str(ROWS[row].reference) for row in found}, paper)
-    if curves := kept.curves:
-        figures["learning"] = learning_figure(curves, step)
-        figures["cosines"] = cosine_figure(curves, step)
-    for name, figure in figures.items():
+    drawn = figures(kept)
+    for name, figure in drawn.items():
         write_png(args.page.parent / "images/ablations" / f"{name}.png", to_array(figure))
-    write_text(args.page, page(kept, figures))
+    write_text(args.page, page(kept, drawn))
     if lines := effects_table(kept):
         write_text(args.kept / "effects.csv", to_csv(lines))
+
+
+def _scale() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(read_text(HERE / "scale.yaml"))
+    return content
 
 
 def _percent(value: float) -> str:

@@ -70,6 +70,8 @@ REST = {
     "sdnet, without AMPA": Row("sdnet, best teacher", (*BEST, *PAPER_WITHOUT_AMPA)),
 }
 ROWS = FIRST | REST
+# Rows that a first seed showed to be hopeless, with the reason in a sentence: they get no further seed.
+DROPPED: dict[str, str] = {}
 
 
 def in_order(seeds: list[int], rows: list[str]) -> list[tuple[str, int]]:

@@ -1,7 +1,10 @@
 """The ablations' runs: they resume, their scores are kept and not run again; what each row changes."""
 
+import os
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -123,10 +126,31 @@ def test_the_most_telling_runs_come_first():
     assert all(row.reference in (None, *ROWS) for row in ROWS.values())
 
 
-def test_the_sweep_has_the_same_rows():
+def test_the_sweep_runs_the_same_rows(recipe_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As the W&B agent fills its command in."""
+    monkeypatch.chdir(EXPERIMENTS.parent)
+    monkeypatch.setenv("SDNET_DATA", str(recipe_root))
+    fitted: list[tuple[Path, list[str]]] = []
+
+    def finish(folder: Path, arguments: list[str], module: str) -> None:
+        fitted.append((folder, arguments))
+        raise subprocess.CalledProcessError(1, module)
+
+    monkeypatch.setattr(compare, "finish", finish)
     sweep = yaml.safe_load((EXPERIMENTS / "ablations/sweep.yaml").read_text())
-    assert sweep["parameters"]["rows"]["values"] == list(ROWS)
-    assert sweep["command"][1:3] == ["-m", compare.__name__]
+    parameters = sweep["parameters"]
+    assert parameters["rows"]["values"] == list(ROWS)
+    python, m, module, *command = sweep["command"]
+    assert (python, m, module) == ("python", "-m", compare.__name__)
+    place = command.index("${args}")
+    for row in parameters["rows"]["values"]:
+        filled = [f"--rows={row}", "--seeds=1", f"--output={tmp_path}"]
+        assert compare.main([*command[:place], *filled, *command[place + 1 :]]) == 1
+        folder, arguments = fitted.pop()
+        assert folder.parts[-2:] == (slug(row), "seed1")
+        assert arguments[-1] == "--trainer.logger=WandbLogger"
+        assert set(ROWS[row].settings) < set(arguments)
+        assert "--data.samples_per_epoch=4000" in arguments
 
 
 def test_missing_pictures_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
@@ -192,7 +216,7 @@ def test_a_run_that_was_stopped_resumes_and_is_kept(clone: Path, monkeypatch: py
 
     monkeypatch.setattr(AblationModule, "training_step", stops)
     assert compare.main(arguments) == 1
-    assert "ended with exit status 1" in capsys.readouterr().err
+    assert "ended with exit status 1." in capsys.readouterr().err
     assert not Path("kept").exists()
     assert compare.main(arguments) == 0
     assert "--ckpt_path" in commands[1][-1]
@@ -226,3 +250,42 @@ def test_every_row_trains(row: str, clone: Path, monkeypatch: pytest.MonkeyPatch
     config = (Path("runs/ablations") / slug(row) / "seed0/config.yaml").read_text()
     assert ("peer" in (Path("runs/ablations") / slug(row) / "seed0/metrics.csv").read_text()) == row.startswith("U-Net")
     assert ("open_gates: true" in config) == (row == "AMPA's gates held at 1")
+
+
+KILLED = """
+import os, signal, sys
+from experiments.ablations import train
+from sdnet_pl.cli import lightning
+
+step = train.AblationModule.training_step
+
+def killed(self, *arguments):
+    if self.global_step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *arguments)
+
+train.AblationModule.training_step = killed
+lightning.run(sys.argv[1:], train.AblationModule)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("blank_figures")
+def test_a_run_that_was_killed_ends_as_one_that_was_not(clone: Path, monkeypatch: pytest.MonkeyPatch):
+    arguments = ["--rows", "best teacher", "--seeds", "0", "--samples", "8"]
+    monkeypatch.setattr(fits, "subprocess", SimpleNamespace(run=fit_here))
+    assert compare.main([*arguments, "--root", "whole", "-o", "whole/kept"]) == 0
+    environment = {**os.environ, "PYTHONPATH": f"{EXPERIMENTS.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    statuses: list[int] = []
+
+    def run(command: list[str], **options: Any) -> None:
+        started = [sys.executable, "-c", KILLED, *command[3:]] if not statuses else command
+        statuses.append(subprocess.run(started, env=environment).returncode)
+        if statuses[-1]:
+            raise subprocess.CalledProcessError(statuses[-1], command)
+
+    monkeypatch.setattr(fits, "subprocess", SimpleNamespace(run=run))
+    assert compare.main([*arguments, "-o", "kept"]) == 1
+    assert compare.main([*arguments, "-o", "kept"]) == 0
+    assert statuses == [-signal.SIGKILL, 0]
+    assert Kept(Path("kept")).runs == Kept(Path("whole/kept")).runs
