@@ -10,7 +10,7 @@ SCALE ?= mini
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers fit test coverage test-slow lint format clean bench-inference bench-data bench-train bench-video ablations ablations-page gallery notebooks decoder-page docs web sweep reproduce \
+.PHONY: help setup peers fit test coverage test-slow lint format clean bench-inference bench-data bench-train bench-video ablations ablations-page gallery notebooks decoder-page docs web sweep reproduce rehearsal \
 	reproduce-mini reproduce-weights
 
 help:  ## Show this list
@@ -64,6 +64,9 @@ ablations-page: setup  ## Write docs/ablations.md from the scores that are kept
 
 reproduce: setup  ## A table of the paper: make reproduce TABLE=5 SCALE=mini (stand-ins, minutes) or SCALE=full
 	$(BIN)/sdnet-pl reproduce --table $(TABLE) --scale $(SCALE) $(ARGS)
+
+rehearsal: setup  ## Rehearse `reproduce --scale full` on stand-ins as many as the real pictures (ten minutes of a core)
+	$(BIN)/python -m experiments.paper.rehearse $(ARGS)
 
 notebooks: setup  ## Run the notebooks on built-in data (minutes) into runs/notebooks, as .ipynb and .html
 	$(BIN)/jupyter nbconvert --execute --ExecutePreprocessor.timeout=900 --to notebook --output-dir runs/notebooks notebooks/*.ipynb

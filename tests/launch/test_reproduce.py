@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from functools import partial
 from importlib.metadata import PackagePath, PathDistribution
 from pathlib import Path
 
@@ -21,8 +22,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer and smaller stand-ins; without PPM-100, which has 100."""
     monkeypatch.setattr(standins, "PPM", 1)
-    monkeypatch.setattr(standins, "SIDE", 32)
-    monkeypatch.setattr(standins, "SCENES", 2)
+    monkeypatch.setattr(standins, "Counts", partial(standins.Counts, side=32, scenes=(2, 2)))
     monkeypatch.setattr(standins, "NAMES", ("adobe", "coco", "aim500"))
 
 
