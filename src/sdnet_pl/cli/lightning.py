@@ -39,6 +39,7 @@ from sdnet_pl.lit.callbacks import (
     test_rows,
 )
 from sdnet_pl.lit.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
+from sdnet_pl.lit.divergence import Divergence
 from sdnet_pl.lit.model_card import save_model_card
 from sdnet_pl.lit.module import HEADLINE, SDNetModule
 from sdnet_pl.lit.predictions import PredictionWriter
@@ -112,7 +113,7 @@ class SDNetCLI(LightningCLI):
         return {name: commands[name] for name in commands if name in sys.argv[1:2]} or commands
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Declare ``--run_dir`` and the checkpoint of the best validation."""
+        """Declare ``--run_dir``, the checkpoint of the best validation, and when a diverging training stops."""
         parser.add_argument(
             "--run_dir",
             type=str | None,
@@ -120,6 +121,7 @@ class SDNetCLI(LightningCLI):
             help="Directory of everything this run writes. Default: runs/NAME/TIME, NAME being the first config's.",
         )
         parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(Divergence, "divergence")
         parser.set_defaults(
             {
                 "checkpoint.monitor": HEADLINE,
@@ -365,16 +367,15 @@ def _is_no_advertisement(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(("💡 Tip", "TPU available"))
 
 
-def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> int:
-    """Runs ``fit``, ``validate``, ``test`` or ``predict`` with its arguments.
+def make(
+    arguments: Sequence[str], module: type[SDNetModule] = SDNetModule, kind: type[SDNetCLI] = SDNetCLI
+) -> SDNetCLI:
+    """Makes network, data and trainer from the command line of ``fit``, ``validate``, ``test`` or ``predict``.
 
     Args:
         arguments: The command and its options.
         module: What is trained: a subclass may hold another network.
-
-    Returns:
-        The exit status: 0, 1 where ``predict`` could not read some of the files, 143 where SIGTERM has stopped a
-        ``fit``, and 138 where SIGUSR1 has.
+        kind: Its ``_run_subcommand`` runs the command.
 
     Raises:
         InputError: For input that the user can correct.
@@ -395,7 +396,7 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
     before, argv = {name: os.environ.get(name) for name in (RUN_DIR_VARIABLE, WANDB_DATA_VARIABLE)}, sys.argv
     sys.argv = [argv[0], *arguments]  # what a DDP run starts its other processes with
     try:
-        cli = SDNetCLI(
+        return kind(
             module,
             MattingDataModule,
             save_config_callback=SaveRunConfig,
@@ -425,6 +426,23 @@ def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> in
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
+
+
+def run(arguments: Sequence[str], module: type[SDNetModule] = SDNetModule) -> int:
+    """Runs ``fit``, ``validate``, ``test`` or ``predict`` with its arguments.
+
+    Args:
+        arguments: The command and its options.
+        module: What is trained: a subclass may hold another network.
+
+    Returns:
+        The exit status: 0, 1 where ``predict`` could not read some of the files, 143 where SIGTERM has stopped a
+        ``fit``, and 138 where SIGUSR1 has.
+
+    Raises:
+        InputError: For input that the user can correct.
+    """
+    cli = make(arguments, module)
     if cli.trainer.is_global_zero:
         for logger in cli.trainer.loggers:
             if isinstance(logger, WandbLogger):

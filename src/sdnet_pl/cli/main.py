@@ -38,6 +38,7 @@ OTHER_COMMANDS = {
     "info": "list the networks with their parameters, sizes and work (Table 4)",
     "report": "print a table of the paper with the scores of runs beside it",
     "reproduce": "train and score whole tables of the paper, and print them",
+    "replay": "compute a training step again whose loss or gradient was not finite, and tell what is not",
     "sweep": "run a W&B sweep file without W&B, one fit after the other",
 }
 

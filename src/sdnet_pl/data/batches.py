@@ -18,6 +18,7 @@ class TrainingSample(TypedDict):
         alpha: α, uint8 ``[1, S, S]``.
         trimap: uint8 ``[1, S, S]`` of 0 (background), 128 (unknown) and 255 (foreground).
         seed: int64, a scalar: of what the device still draws.
+        number: int64, a scalar: the sample's own, which with the data's seed tells all of it.
         known: uint8 ``[1, S, S]``: 255 where α is certain, 0 where it is not. Absent if all of a training's are.
         replaced: Why pictures could not be read and the next were taken instead; absent if all could.
     """
@@ -27,6 +28,7 @@ class TrainingSample(TypedDict):
     alpha: Tensor
     trimap: Tensor
     seed: Tensor
+    number: Tensor
     known: NotRequired[Tensor]
     replaced: NotRequired[list[str]]
 
@@ -34,7 +36,7 @@ class TrainingSample(TypedDict):
 class TrainingBatch(TrainingSample):
     """B samples on the device: as :class:`TrainingSample`, ``[B, ...]``, images float32 in [0, 1].
 
-    The trimap stays uint8, ``seed`` is int64 ``[B]``, and ``replaced`` is taken out.
+    The trimap stays uint8, ``seed`` and ``number`` are int64 ``[B]``, and ``replaced`` is taken out.
 
     Attributes:
         composite: I = αF + (1 − α)B, float32 ``[B, 3, S, S]`` in [0, 1].

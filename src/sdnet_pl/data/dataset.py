@@ -148,6 +148,7 @@ class MattingDataset(Dataset[TrainingSample]):
             "background": to_tensor(background),
             "trimap": to_tensor(random_trimap(foreground.alpha, rng)),
             "seed": torch.tensor(_draw_seed(rng)),
+            "number": torch.tensor(number),
         }
         if self.uncertain:
             sample["known"] = to_tensor(known)

@@ -14,6 +14,7 @@ from sdnet_pl.data.files import naming, write_text
 from sdnet_pl.inference.weights import NO_LICENCE, Trained, read_weights, write_weights
 from sdnet_pl.lit.loggers import log_model
 from sdnet_pl.lit.module import SDNetModule
+from sdnet_pl.reporting.saved_config import newest_config
 from sdnet_pl.reporting.tables import NETWORK, Row, to_markdown
 
 
@@ -29,7 +30,8 @@ def save_model_card(trainer: Trainer, module: SDNetModule, checkpoint: Path, row
         rows: The scores, of ``score_rows``.
     """
     folder = Path(trainer.default_root_dir)
-    config = max(folder.glob("config*.yaml"), key=lambda file: (len(file.name), file.name))
+    config = newest_config(folder)
+    assert config is not None
     trained = read_weights(checkpoint)
     card = model_card(module, trained, checkpoint.name, config.name, rows)
     write_text(folder / "README.md", card)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
@@ -19,6 +19,7 @@ from sdnet_pl.data.trimap import trimap_channel
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.predictor import MattePredictor
 from sdnet_pl.inference.weights import inherited_licence, read_weights, start_from
+from sdnet_pl.lit.divergence import Divergence
 from sdnet_pl.lit.first_pass import FirstPass
 from sdnet_pl.lit.optimizer import Muon, computes_in_bfloat16
 from sdnet_pl.losses import Distillation, MattingObjective
@@ -183,14 +184,19 @@ class SDNetModule(LightningModule):
         """The network's outputs in training for ``x`` of :meth:`network_input`, compiled if that was asked for."""
         return (_compiled() if self.compiled else _side_outputs)(self.model, x)
 
-    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
-        """The total loss of a batch (section 3.3), a scalar; logs its terms."""
+    def configure_callbacks(self) -> list[Callback]:
+        """:class:`~sdnet_pl.lit.divergence.Divergence`, where the trainer has none."""
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        return [] if any(isinstance(callback, Divergence) for callback in callbacks) else [Divergence()]
+
+    def loss_terms(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """The terms of the loss of a batch (section 3.3), scalars; ``total`` is what training minimises."""
         if self.first_pass is not None:
             half = len(batch["image"]) // 2
             predicted = self.first_pass.training_trimap(batch["image"][:half], int(batch["seed"][0]))
             batch = {**batch, "trimap": torch.cat([predicted, batch["trimap"][half:]])}
         out = self.training_forward(self.network_input(batch))
-        terms = self.objective(
+        terms: dict[str, Tensor] = self.objective(
             out.alpha.float(),
             {i: side.float() for i, side in out.side_alphas.items()},
             batch["alpha"],
@@ -198,20 +204,16 @@ class SDNetModule(LightningModule):
             batch["background"],
             batch.get("known"),
         )
+        return terms
+
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
+        """The total loss of a batch, a scalar; logs its terms."""
+        terms = self.loss_terms(batch)
         self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
         self.log("train/replaced_pictures", float(self.data.replaced.total()))
         self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         self.log("loss", terms["total"].detach(), prog_bar=True, logger=False)
         return terms["total"]
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Drop the gradients of a step if one of them is not finite, and count it."""
-        gradients = [p.grad for p in self.parameters() if p.grad is not None]
-        if not torch.nn.utils.get_total_norm(gradients).isfinite():
-            self.zero_grad(set_to_none=True)  # an optimiser leaves parameters without a gradient as they are
-            self.skipped_steps += 1
-            rank_zero_warn(f"A gradient is not finite: step {self.global_step} is skipped.")
-        self.log("train/skipped_steps", float(self.skipped_steps))
 
     def validation_step(self, batch: EvaluationBatch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Score one picture; see :meth:`test_step`."""
@@ -298,14 +300,23 @@ class SDNetModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add training size, skipped steps and licence; set subnormal weights to 0."""
+        """Add training size, skipped steps and licence; set subnormal weights to 0.
+
+        Raises:
+            InputError: A weight is not finite, and the checkpoint would replace one that can be resumed from.
+        """
         # The photo sizes that the network has learned; `matte` scales to it.
         checkpoint["training_size"] = self.data.size_in_epoch(self.current_epoch)
         checkpoint["skipped_steps"] = self.skipped_steps
         checkpoint["licence"] = self.licence
         # Subnormal weights slow a CPU down. In place: an uninterrupted run has the same weights as a resumed one.
         for state in ("state_dict", "current_model_state"):
-            for value in checkpoint.get(state, {}).values():
+            for key, value in checkpoint.get(state, {}).items():
+                if not value.isfinite().all():
+                    raise InputError(
+                        f"Training has diverged: {key} holds a number that is not finite, so no checkpoint is written; "
+                        "resume from the one before with a lower model.lr, or clip the gradient."
+                    )
                 if value.is_floating_point():
                     value.masked_fill_(value.abs() < torch.finfo(value.dtype).smallest_normal, 0)
 

@@ -18,7 +18,8 @@ from sdnet_pl.reporting.tables import CONSTANT, NETWORK, scores_of
 # What two trainings may differ in and still be one training with two seeds: where it ran and what it showed.
 INCIDENTAL = re.compile(
     r"(seed_everything|run_dir|ckpt_path|weights_only|data\.(seed|root|workers|cache|check|test|predict)|checkpoint\.dirpath"
-    r"|trainer\.(logger|default_root_dir|enable_progress_bar|enable_model_summary|log_every_n_steps)|model\.compile)(\.|$)"
+    r"|trainer\.(logger|default_root_dir|enable_progress_bar|enable_model_summary|log_every_n_steps)|model\.compile|divergence"
+    r")(\.|$)"
 )
 
 # What every training did before it could be told otherwise.

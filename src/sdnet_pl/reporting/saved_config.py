@@ -37,6 +37,11 @@ def read_config(file: Path) -> dict[str, Any]:
     return resolved(held) if isinstance(held, dict) else held
 
 
+def newest_config(run: Path) -> Path | None:
+    """The config of the last start of a run, in its directory."""
+    return max(run.glob("config*.yaml"), key=lambda file: (len(file.name), file.name), default=None)
+
+
 def dump(config: Mapping[str, Any]) -> str:
     """A config as yaml, its keys in their order and every value on one line."""
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=float("inf"))
