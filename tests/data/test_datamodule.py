@@ -339,7 +339,7 @@ class Threads(Dataset[tuple[int, int]]):
 
 
 def test_a_worker_takes_one_thread():
-    loader = MattingDataModule(workers=1)._loader(Threads(), sampler=range(2), batch_size=None)
+    loader = MattingDataModule(workers=1)._loader(Threads(), "{}", sampler=range(2), batch_size=None)
     assert [tuple(threads) for threads in loader] == [(1, 1), (1, 1)]
 
 
@@ -423,11 +423,12 @@ def test_a_resumed_run_in_processes_that_share_nothing(tmp_path: Path, start_met
     assert not torch.multiprocessing.active_children()
 
 
-def test_batches_do_not_depend_on_how_processes_start(photos: MaskFolder, start_method: str):
+@pytest.mark.parametrize(("start_method", "processes"), [("spawn", 1), ("fork", 3)], indirect=["start_method"])
+def test_batches_do_not_depend_on_how_processes_start(photos: MaskFolder, start_method: str, processes: int):
     options: dict[str, Any] = {"size": 96, "growing_sizes": {1: 64}, "cache": True, "samples_per_epoch": 8}
     chances = dict.fromkeys(CHANCES, 0.5)
     found = []
-    for workers in (0, 1):
+    for workers in (0, processes):
         data = small(workers=workers, photos=[photos], **options, **chances)
         data.setup("fit")
         loader = data.train_dataloader()

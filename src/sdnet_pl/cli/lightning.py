@@ -247,6 +247,13 @@ class SDNetCLI(LightningCLI):
                 last = Path(self._command().checkpoint.dirpath) / "last.ckpt"
                 print(f"sdnet-pl: stopped by {number.name}; --ckpt_path {last} resumes", file=sys.stderr)
                 self.status = 128 + number
+        except RuntimeError as error:
+            if lost := self.datamodule.lost_sample(error):
+                raise InputError(
+                    f"A loader process died while it made {lost} ({error}); if the memory was used up, lower "
+                    "data.workers or set data.cache to false."
+                ) from error
+            raise
         finally:
             self.signals.restore()
 

@@ -30,6 +30,7 @@ from sdnet_pl.data.recipe import SampleRecipe, check_probability
 from sdnet_pl.data.samplers import EpochLoader, EpochSampler, EvaluationSampler
 from sdnet_pl.data.sources.base import BackgroundSource, ForegroundSource, PhotoSource
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
+from sdnet_pl.data.watched import Watched
 from sdnet_pl.errors import InputError, InputWarning
 
 SIZE_MULTIPLE = 32
@@ -151,6 +152,7 @@ class MattingDataModule(LightningDataModule):
         self.replaced = Counter[str]()  # by the reason, how often the next picture took the place of one
         self.workers = workers if workers is not None else default_workers()
         self.degradation = Degradation(degradation)
+        self.watched: list[Watched] = []
 
     def prepare_data(self) -> None:
         """Checks all pictures, in one process while the others wait; of a single process it raises what is wrong."""
@@ -225,23 +227,23 @@ class MattingDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[TrainingSample]:
         """Batches of ``batch_size`` numbered samples, the last incomplete one dropped."""
         sampler = EpochSampler(self.samples, *self._rank(), self._done)
-        return self._loader(
-            self.training, sampler, EpochLoader, batch_size=self.batch_size, drop_last=True, collate_fn=collate
-        )
+        options: dict[str, Any] = {"batch_size": self.batch_size, "drop_last": True, "collate_fn": collate}
+        return self._loader(self.training, f"training sample {{}} of seed {self.seed}", sampler, EpochLoader, **options)
 
     def val_dataloader(self) -> list[DataLoader[EvaluationSample]]:
         """A loader for each benchmark of ``validation``, one picture at a time."""
-        return [self._evaluation_loader(benchmark) for benchmark in self.validation.values()]
+        return [self._evaluation_loader(name, benchmark) for name, benchmark in self.validation.items()]
 
     def test_dataloader(self) -> list[DataLoader[EvaluationSample]]:
         """A loader for each benchmark of ``test``, one picture at a time."""
-        return [self._evaluation_loader(benchmark) for benchmark in self.test.values()]
+        return [self._evaluation_loader(name, benchmark) for name, benchmark in self.test.items()]
 
     def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
         """The photos and videos that are not predicted yet, one at a time, at their own sizes."""
         self.predicted.leave_out_done()
         # No batching: photos differ in size.
-        return self._loader(self.predicted, EvaluationSampler(len(self.predicted), *self._rank()), batch_size=None)
+        sampler = EvaluationSampler(len(self.predicted), *self._rank())
+        return self._loader(self.predicted, "file {} of those to predict", sampler, batch_size=None)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Make floats in [0, 1] of uint8 on the device; a training batch is composited, then degraded, there.
@@ -264,22 +266,32 @@ class MattingDataModule(LightningDataModule):
             batch["image"] = self.degradation(batch["composite"], int(batch["seed"][0]))
         return batch
 
-    def _evaluation_loader(self, benchmark: Benchmark) -> DataLoader[EvaluationSample]:
+    def lost_sample(self, error: RuntimeError) -> str | None:
+        """Which sample a loader process was at that died.
+
+        Args:
+            error: What was raised then, or something else: for which there is none.
+        """
+        return next((name for watched in self.watched if (name := watched.lost(error))), None)
+
+    def _evaluation_loader(self, name: str, benchmark: Benchmark) -> DataLoader[EvaluationSample]:
         # One picture at a time: they differ in size, and a score must not depend on padding.
         sampler = EvaluationSampler(len(benchmark), *self._rank())
-        return self._loader(FaultTolerantBenchmark(benchmark), sampler, batch_size=1, collate_fn=collate)
+        title = f"picture {{}} of the benchmark {name}"
+        return self._loader(FaultTolerantBenchmark(benchmark), title, sampler, batch_size=1, collate_fn=collate)
 
     def _loader(
-        self, dataset: Dataset[Any], sampler: Any, kind: type[DataLoader[Any]] = DataLoader, **arguments: Any
+        self, dataset: Dataset[Any], name: str, sampler: Any, kind: type[DataLoader[Any]] = DataLoader, **options: Any
     ) -> DataLoader[Any]:
+        self.watched.append(Watched(dataset, name, self.workers))
         return kind(
-            dataset,
+            self.watched[-1],
             sampler=sampler,
             num_workers=self.workers,
             worker_init_fn=start_worker,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
-            **arguments,
+            **options,
         )
 
     def _require_checked(self) -> None:
