@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Sequence
 from multiprocessing import get_context
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sdnet_pl.lit.checkpoints import BestCheckpoint, LastCheckpoint, WholeFiles
+from tests import forked
 
 
 class Scripted(LightningModule):
@@ -157,3 +159,22 @@ def test_a_full_disk_is_named_and_costs_no_checkpoint(tmp_path: Path, monkeypatc
     with pytest.raises(OSError, match=r"No space left on device: '.*last\.ckpt'"):
         WholeFiles().save_checkpoint({"global_step": 2}, tmp_path / "last.ckpt")
     assert steps(tmp_path) == {"last": 1}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of files are POSIX")
+def test_a_fit_on_a_full_disk_says_so_and_keeps_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The system refuses to let the file grow, as a full disk does."""
+    import resource
+
+    def fills(self: Scripted) -> None:
+        if self.current_epoch == 1:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+
+    def work() -> None:
+        with pytest.raises(OSError, match=rf"File too large: '{tmp_path}/best\.ckpt'"):
+            fit(tmp_path, [2, 1])
+
+    monkeypatch.setattr(Scripted, "on_train_epoch_start", fills)
+    assert forked.run(work) == [0]
+    assert steps(tmp_path) == {"best": 1, "last": 1}
