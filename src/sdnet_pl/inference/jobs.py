@@ -235,10 +235,10 @@ def _single_target(photos: Sequence[Path], output: Path | None) -> Path | None:
     """The one file to write; None if ``output`` is a folder, or there is none."""
     from sdnet_pl.data.formats import names_picture
 
-    names_picture = output is not None and names_picture(output) and not output.is_dir()
-    if STREAM in photos and (len(photos) > 1 or not (output == STREAM or names_picture)):
+    is_file = output is not None and names_picture(output) and not output.is_dir()
+    if STREAM in photos and (len(photos) > 1 or not (output == STREAM or is_file)):
         raise InputError("A photo on standard input (-) has no name; give it alone, with -o FILE.png or -o -.")
-    if output is None or (output != STREAM and not names_picture):
+    if output is None or (output != STREAM and not is_file):
         return None
     if len(photos) > 1 or photos[0].is_dir():
         raise InputError(f"{output} is one file and holds one cut-out; give a folder with -o.")
