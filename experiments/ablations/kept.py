@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sdnet_pl.data.files import write_bytes, write_text
+from sdnet_pl.data.files import only_one, write_bytes, write_text
 from sdnet_pl.losses.distillation import EVERY_PAIR
 from sdnet_pl.reporting.curves import log_files, read_series
 from sdnet_pl.reporting.tables import CONSTANT, Row, to_csv
@@ -132,12 +132,13 @@ class Kept:
             score = {**score, measure.key: f"{known.mean():.6g}" if len(known) else ""}
         score = {**score, "benchmarks": json.dumps(hashes)}
         curve = [{"row": row, "seed": seed, **point} for point in self._curve(run, names)]
-        for file, new in (("scores.csv", [score]), ("curves.csv", curve)):
-            # Read again: another process may have kept a run meanwhile.
-            rest = [x for x in read_csv(self.folder / file) if (x["row"], x["seed"]) != (row, str(seed))]
-            both: list[Row] = [*rest, *new]
-            both.sort(key=lambda line: (list(order).index(str(line["row"])), int(line["seed"])))
-            write_text(self.folder / file, to_csv(both))
+        with only_one(self.folder, "", wait=True):
+            for file, new in (("scores.csv", [score]), ("curves.csv", curve)):
+                # Read again: another process may have kept a run meanwhile.
+                rest = [x for x in read_csv(self.folder / file) if (x["row"], x["seed"]) != (row, str(seed))]
+                both: list[Row] = [*rest, *new]
+                both.sort(key=lambda line: (list(order).index(str(line["row"])), int(line["seed"])))
+                write_text(self.folder / file, to_csv(both))
 
     def _curve(self, run: Path, names: Sequence[Row]) -> list[Row]:
         """What the run logged at its validations: MAD and IoU over pictures, cosines over the steps since the last."""

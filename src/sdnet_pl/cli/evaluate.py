@@ -4,6 +4,7 @@
 import argparse
 import warnings
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,8 +67,16 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: a folder is missing, empty or given twice, names or sizes differ, a picture has colours or does not
             decode, a trimap has other codes than 0, 128 and 255, most alphas of a folder are odd (0 and 1, inverted,
-            empty, ...), or ``DIR`` holds results already.
+            empty, ...), or ``DIR`` holds results already, or another process writes to it.
     """
+    from sdnet_pl.data.files import only_one
+
+    busy = f"{args.output} belongs to an evaluation that is running; name another folder with -o."
+    with only_one(args.output, busy) if args.output else nullcontext():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     if args.workers is not None and args.workers < 0:
         raise InputError(f"--workers is {args.workers}; give a number of processes, or 0 for none but this one.")
     if args.trimap and args.region == "whole":

@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         predictor = load().predictor(args.size, trimaps=args.trimap is not None)
         from sdnet_pl.inference.batch import Cutter
 
-        return Cutter(predictor, rendering, options)
+        return Cutter(predictor, rendering, options, args.overwrite)
 
     if output != STREAM and (output or jobs):
         folder = output if output and len(jobs) != 1 else jobs[0].target.parent

@@ -13,13 +13,23 @@ from uuid import uuid4
 
 from sdnet_pl.errors import InputError
 
+LOCK = ".lock"
+"""The file by which :func:`only_one` holds a folder."""
+
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path, replace: bool = True) -> Iterator[Path]:
     """A path to write to, in the folder of ``path``, that takes the place of ``path`` only when the block ends well.
 
     The folder is made if it is missing. Whatever ends the block early, Ctrl-C too, leaves an older ``path`` as it was
     and no other file. An ``OSError`` names ``path``.
+
+    Args:
+        path: the file.
+        replace: whether it takes the place of one that is there at the end; without, that one stays.
+
+    Raises:
+        FileExistsError: another process was faster, and its file is not to be replaced.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -36,7 +46,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            os.replace(temporary, path)
+            if replace or not _linked(temporary, path):
+                os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -127,6 +138,57 @@ def to_disk(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
+@contextmanager
+def only_one(folder: Path, busy: str, wait: bool = False) -> Iterator[None]:
+    """Keep other processes out of a folder while the block runs; it is made if it is missing.
+
+    On Windows, which has no such locks, all are let in.
+
+    Args:
+        folder: what is held.
+        busy: what to say to another process.
+        wait: whether to wait until it is free.
+
+    Raises:
+        InputError: another process holds it, and is not to be waited for.
+    """
+    if os.name == "nt":
+        yield
+        return
+    made = not folder.exists()
+    try:
+        lock = hold(folder / LOCK, wait)
+    except BlockingIOError:
+        raise InputError(busy) from None
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.close()
+        if made:
+            with suppress(OSError):  # something was written
+                folder.rmdir()
+
+
+def hold(path: Path, wait: bool = False) -> BinaryIO:
+    """The locked file of a path, both made if they are missing; who holds it may remove it.
+
+    Raises:
+        BlockingIOError: another process holds it, and is not to be waited for.
+    """
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("ab")
+        try:
+            take_lock(lock, wait)
+        except BaseException:
+            lock.close()
+            raise
+        if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+            return lock
+        lock.close()  # whoever held it is done, and has removed it
+
+
 def take_lock(file: BinaryIO, wait: bool = False) -> None:
     """Lock an open file, until it is closed here and in the processes that inherit it.
 
@@ -189,6 +251,19 @@ def name_full_disk(error: OSError, places: Iterable[str | Path]) -> None:
             free[shutil.disk_usage(place).free] = str(place)
     if free:
         error.filename = free[min(free)]
+
+
+def _linked(temporary: Path, path: Path) -> bool:
+    """Give a finished file its name, which fails where another has it; false where the disk has no links."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        return False
+    return True
 
 
 def _encoding(content: bytes) -> str:

@@ -44,13 +44,15 @@ def write_picture(
     metadata: Metadata | None = None,
     texts: Mapping[str, str] | None = None,
     kind: str = "png",
+    replace: bool = True,
 ) -> None:
     """Write a picture as :func:`encode_picture` does, whole or not at all; parents are made.
 
     Raises:
+        FileExistsError: as of :func:`sdnet_pl.data.files.atomic_write` without ``replace``.
         OSError: the disk is full or the folder cannot be written.
     """
-    with atomic_write(path) as temporary, temporary.open("wb") as stream:
+    with atomic_write(path, replace) as temporary, temporary.open("wb") as stream:
         encode_picture(stream, pixels, metadata, texts, kind)
 
 

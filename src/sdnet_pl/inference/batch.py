@@ -4,7 +4,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from sdnet_pl.data.image_io import PackedPicture
 from sdnet_pl.data.parallel import usable_cores
 from sdnet_pl.data.photo import Photo
-from sdnet_pl.data.provenance import mark
+from sdnet_pl.data.provenance import mark, was_made_of
 from sdnet_pl.data.written import check_side, encode_picture, write_picture
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.jobs import STREAM, Job, number_of, unwritable
@@ -53,11 +54,14 @@ class Cutter:
         predictor: what mattes them.
         rendering: what is shown of them.
         options: what decides on a cut-out beside its photo, for its job hash.
+        overwrite: whether a cut-out that another process wrote meanwhile is replaced.
     """
 
     predictor: MattePredictor
     rendering: Rendering
     options: Sequence[object] = ()
+    overwrite: bool = False
+    _own: set[Path] = field(default_factory=set, init=False)
 
     def __call__(self, job: Job) -> Done:
         """Do a job; a photo that cannot be read gives an error that is returned.
@@ -79,7 +83,7 @@ class Cutter:
         """Write what is shown of a photo; returns whether it shows nobody.
 
         Raises:
-            InputError: it cannot be written.
+            InputError: it cannot be written, or another process wrote the cut-out of another photo there meanwhile.
         """
         pixels, nobody = self.rendering(photo.image, alpha), shows_nobody(alpha)
         texts = mark(number_of(job, self.options, photo.sha256) if photo.sha256 else None, nobody)
@@ -88,9 +92,17 @@ class Cutter:
                 encode_picture(sys.stdout.buffer, pixels, photo.metadata, texts, job.kind)
                 sys.stdout.buffer.flush()
             else:
-                write_picture(job.target, pixels, photo.metadata, texts, job.kind)
+                replace = self.overwrite or job.target in self._own  # of a photo that grew while it was watched
+                write_picture(job.target, pixels, photo.metadata, texts, job.kind, replace)
+                self._own.add(job.target)
         except BrokenPipeError:
             raise
+        except FileExistsError:
+            if not was_made_of(job.target, number_of(job, self.options, photo.sha256)):
+                raise InputError(
+                    f"{job.target} was written by another call meanwhile, of another photo or with other options; give "
+                    "another folder with -o, or --overwrite to replace it."
+                ) from None
         except OSError as error:
             raise unwritable(job.target, error) from error
         return nobody

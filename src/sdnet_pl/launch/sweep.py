@@ -21,7 +21,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from sdnet_pl.data.files import read_text, take_lock
+from sdnet_pl.data.files import only_one, read_text
 from sdnet_pl.errors import InputError
 from sdnet_pl.launch.fits import finish
 
@@ -119,14 +119,7 @@ def run_sweep(file: Path, root: Path, trials: int) -> list[dict[str, Any]]:
     """
     sweep = read_sweep(file)
     folder = root / file.stem
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("wb") as lock:
-        try:
-            take_lock(lock)
-        except BlockingIOError:
-            raise InputError(
-                f"{folder} belongs to a sweep that is running; wait for it, or name another --root."
-            ) from None
+    with only_one(folder, f"{folder} belongs to a sweep that is running; wait for it, or name another --root."):
         return _run(sweep, folder, trials)
 
 

@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from sdnet_pl.data.files import naming, write_text
+from sdnet_pl.data.files import LOCK, naming, only_one, write_text
 from sdnet_pl.data.listing import walk
 from sdnet_pl.data.prepare.samples import Record, describe
 from sdnet_pl.errors import InputError
@@ -36,9 +37,14 @@ class Journal:
 
     def __init__(self, destination: Path, header: Mapping[str, Any]) -> None:
         self.destination, self.header = destination, dict(header)
+        self._stream: TextIO | None = None
+        self._held = ExitStack()
+        self._read()
+
+    def _read(self) -> None:
+        destination = self.destination
         self.complete = (destination / MANIFEST).exists()
         self.done: dict[str, Record] = {}
-        self._stream: TextIO | None = None
         if self.complete:
             _require_same(destination, read_manifest(destination), self.header)
         elif (destination / JOURNAL).exists():
@@ -48,13 +54,31 @@ class Journal:
             # A run that wrote nothing binds nobody.
             if self.done:
                 _require_same(destination, begun, self.header)
-        elif destination.exists() and any(destination.iterdir()):
+        elif destination.exists() and any(file.name != LOCK for file in destination.iterdir()):
             raise InputError(
                 f"{destination} holds files that are not a prepared data set; give a folder that is new or empty."
             )
 
     def __enter__(self) -> "Journal":
-        """Open it for writing, after clearing away what a killed run left half-written."""
+        """Open it for writing, after clearing away what a killed run left half-written.
+
+        Raises:
+            InputError: another process prepares this data set, or has done so meanwhile.
+        """
+        busy = (
+            f"{self.destination} is being prepared by another process; wait until it is done, or give another folder."
+        )
+        self._held.enter_context(only_one(self.destination, busy))
+        try:
+            return self._opened()
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _opened(self) -> "Journal":
+        self._read()  # once more: another process may have ended since
+        if self.complete:
+            raise InputError(f"{self.destination} has been completed by another process; there is nothing left to do.")
         for file in list(_files(self.destination)):
             if _UNFINISHED.fullmatch(file.name):
                 file.unlink()
@@ -68,6 +92,7 @@ class Journal:
     ) -> None:
         assert self._stream
         self._stream.close()
+        self._held.close()
 
     def is_done(self, key: str, root: Path, sources: Set[str]) -> bool:
         """Whether a sample or shard is done, and neither its sources nor its files were touched since.
@@ -156,7 +181,7 @@ def verify(folder: Path, progress: Any = iter) -> list[str]:
 def extra_files(folder: Path, files: Iterable[str]) -> list[str]:
     """The files below a folder of prepared data that do not belong to it."""
     present = {file.relative_to(folder).as_posix() for file in _files(folder)}
-    return sorted(present - set(files) - {MANIFEST, JOURNAL})
+    return sorted(present - set(files) - {MANIFEST, JOURNAL, LOCK})
 
 
 def _files(folder: Path) -> Iterator[Path]:

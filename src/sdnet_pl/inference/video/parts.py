@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 
-from sdnet_pl.data.files import read_text, take_lock, write_bytes, write_text
+from sdnet_pl.data.files import hold, read_text, write_bytes, write_text
 from sdnet_pl.data.provenance import foreign
 from sdnet_pl.errors import InputError
 
@@ -114,20 +114,12 @@ class Parts:
             self._count([Finished(pts, duration, bool(seen)) for pts, duration, seen in np.load(file).tolist()])
 
     def _locked(self, target: Path) -> BinaryIO:
-        file = self.folder / _LOCK
-        while True:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = file.open("ab")
-            try:
-                take_lock(lock)
-            except BlockingIOError:
-                lock.close()
-                raise InputError(
-                    f"{target} is being written by another call; wait until it is done, or give another name."
-                ) from None
-            if file.exists() and os.path.samestat(os.fstat(lock.fileno()), file.stat()):
-                return lock
-            lock.close()  # whoever held it is done, and has removed it
+        try:
+            return hold(self.folder / _LOCK)
+        except BlockingIOError:
+            raise InputError(
+                f"{target} is being written by another call; wait until it is done, or give another name."
+            ) from None
 
     def _unlock(self) -> None:
         if self._lock:
