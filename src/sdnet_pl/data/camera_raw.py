@@ -56,7 +56,7 @@ def tiff_directories(stream: IO[bytes]) -> list[dict[int, tuple[int, ...]]]:
         return found
     number = entry[2]
     places, seen = [struct.unpack_from(order + number, head, start)[0]], {0}
-    with suppress(struct.error):  # the file ends early
+    with suppress(struct.error, OverflowError, OSError):  # the file ends early, or names a place far beyond its end
         while places and len(seen) < _MOST:
             place = places.pop()
             if place in seen:
@@ -72,7 +72,8 @@ def tiff_directories(stream: IO[bytes]) -> list[dict[int, tuple[int, ...]]]:
                 if struct.calcsize(layout) > len(value):
                     stream.seek(struct.unpack(order + number, value)[0])
                     value = stream.read(struct.calcsize(layout))
-                found[-1][tag] = struct.unpack_from(layout, value)
+                if numbers := struct.unpack_from(layout, value):
+                    found[-1][tag] = numbers
             places += found[-1].get(_SUB_DIRECTORIES, ())
             places += struct.unpack(order + number, table[-struct.calcsize(f"={number}") :])
     return found

@@ -50,7 +50,7 @@ class Journal:
         elif (destination / JOURNAL).exists():
             lines = _lines(destination / JOURNAL)
             begun = next(lines, self.header)
-            self.done = {line.pop("sample"): line for line in lines}
+            self.done = {line.pop("sample"): line for line in lines if _is_record(line)}
             # A run that wrote nothing binds nobody.
             if self.done:
                 _require_same(destination, begun, self.header)
@@ -150,7 +150,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         reason = "its preparation has not ended: run it again" if (folder / JOURNAL).exists() else "prepare one first"
         raise InputError(f"{folder} holds no {MANIFEST}; {reason}.") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{folder / MANIFEST} is damaged; prepare the data set again, into another folder.") from None
     return manifest
 
@@ -192,12 +192,19 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a journal up to one that a killed process did not end."""
-    for line in file.read_text("utf-8").splitlines():
+    """The lines of a journal up to one that a killed process did not end, or that was damaged."""
+    for line in file.read_bytes().splitlines():
         try:
-            yield json.loads(line)
-        except ValueError:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
             return
+        if not isinstance(found, dict):
+            return
+        yield found
+
+
+def _is_record(line: Mapping[str, Any]) -> bool:
+    return isinstance(line.get("sample"), str) and all(isinstance(line.get(k), dict) for k in ("sources", "files"))
 
 
 def _require_same(destination: Path, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -98,6 +98,8 @@ class VideoReader:
                 held = "sound alone" if self.container.streams.audio else "no pictures, or was cut off while written"
                 raise InputError(f"{path} holds {held}; give a video that a player shows.")
             self._stream = pictures[0]
+            if self._stream.codec_context is None:
+                raise InputError(f"{path} is in a codec that FFmpeg does not know; give a video that a player shows.")
             if self._stream.width * self._stream.height > _MOST_PIXELS:
                 raise InputError(
                     f"{path} has frames of {self._stream.width}×{self._stream.height} pixels, and {_MOST_PIXELS} are "
