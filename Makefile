@@ -8,21 +8,25 @@ WEIGHTS := sdnet-fast sdnet-fast-trimap sdnet sdnet-trimap
 TABLE ?= 5
 SCALE ?= mini
 PORT ?= 8000
+LONG ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup peers fit test coverage test-slow lint format clean bench-inference bench-data bench-train bench-video ablations ablations-page gallery notebooks decoder-page docs web sweep reproduce rehearsal \
+.PHONY: help setup lock audit licences release peers fit test coverage test-slow test-lowest test-long lint format clean bench-inference bench-data bench-train bench-video ablations ablations-page gallery notebooks decoder-page docs web sweep reproduce rehearsal \
 	reproduce-mini reproduce-weights
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make .venv and install the package with the tested versions
-$(READY): setup.cfg pyproject.toml constraints.txt
+$(READY): setup.cfg pyproject.toml constraints.txt requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else "sdnet_pl needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d; name another: make PYTHON=python3.12 setup" % v[:2])'
 	@echo "Installing into .venv (minutes; PyTorch is large) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-deps $(SHARDS)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+# What is left is PyTorch, by its version alone: the file differs between PyPI, PyTorch's own index and local folders.
+# --no-warn-conflicts: the lock has litdata without torchvision and what else its code here does not touch.
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation \
+		--no-warn-conflicts -c constraints.txt -e '.[dev]'
 	@touch $(READY)
 
 fit: setup  ## Train a tiny SDNet on built-in portraits and score it (minutes on two cores)
@@ -30,6 +34,30 @@ fit: setup  ## Train a tiny SDNet on built-in portraits and score it (minutes on
 
 peers: setup  ## Install the networks to compare with
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[peers]'
+
+build/no-torch.txt:
+	@mkdir -p build
+	@printf '%s\n' torch torchvision > $@
+
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11.5 -c constraints.txt --generate-hashes --no-header --no-annotate
+lock: setup build/no-torch.txt  ## Write requirements.lock anew: what make setup installs, with the hashes of PyPI's files
+	printf '%s\n' $(SHARDS) | $(LOCK) --no-deps - -o build/shards.lock
+	$(LOCK) --excludes build/no-torch.txt --extra dev setup.cfg -o build/dev.lock
+	cat build/dev.lock build/shards.lock > requirements.lock
+
+audit: setup  ## List known vulnerabilities of the versions in constraints.txt (asks PyPI)
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r constraints.txt
+
+licences: setup  ## Check that all that is installed is under a licence that pyproject.toml allows
+	$(BIN)/pip-licenses --order=license
+
+release: setup  ## Build dist/: sdist, wheel, and the bill of materials of the wheel installed alone (CycloneDX)
+	rm -rf dist build/release
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv --without-pip build/release
+	$(BIN)/python -m pip --python build/release install -q --disable-pip-version-check -c constraints.txt dist/*.whl
+	$(BIN)/cyclonedx-py environment --output-reproducible -o dist/sdnet_pl.cdx.json build/release
 
 # Some tests start many processes, each of which would compile the package anew where bytecode is not kept.
 TEST := env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 \
@@ -41,8 +69,18 @@ test: setup  ## Run the tests
 coverage: setup  ## Run the tests and list the package's lines that none of them runs; under 90 % is an error
 	$(TEST) --cov
 
+test-long: setup  ## Run an hour's training, 5,000 frames and 20 minutes of the server; a share of it: LONG=0.05
+	SDNET_LONG=$(LONG) $(BIN)/python -m pytest -m long
+
 test-slow: peers  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+LOWEST := .venv/lowest/bin/python
+test-lowest: setup  ## Run the tests with the oldest packages that setup.cfg allows, on Python 3.11 (ARGS=tests/... for some)
+	$(BIN)/uv venv -q --clear --python 3.11 .venv/lowest
+	$(BIN)/uv pip install -q --python $(LOWEST) --resolution lowest-direct -e '.[export,formats,hub,notebooks,serve,sweep]' \
+		'pytest>=8' 'pytest-timeout>=2.3' 'pytest-xdist>=3.6' 'hypothesis>=6.100'
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(LOWEST) -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 bench-inference: peers  ## Time the networks against peers (ARGS=--help for options)
 	$(BIN)/python -m benchmarks.inference $(ARGS)

@@ -73,3 +73,18 @@ def test_the_wheel_cuts_out_in_an_environment_of_its_own(photo: Path, tmp_path: 
     matte = [str(python.with_name("sdnet-pl")), "matte", str(photo), "-o", str(tmp_path / "cutout.png")]
     subprocess.run(matte, cwd=tmp_path, env=environment, check=True)
     assert np.asarray(Image.open(tmp_path / "cutout.png"))[..., 3].max() == 255
+
+
+def test_the_lock_is_of_the_tested_versions():
+    """Every file that `make setup` installs has a hash, but for PyTorch's; peers and formats are not part of it."""
+
+    def pins(text: str) -> dict[str, str]:
+        return {re.sub(r"[-_.]+", "-", name).lower(): v for name, v in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.M)}
+
+    text = (ROOT / "requirements.lock").read_text()
+    locked, tested = pins(text), pins((ROOT / "constraints.txt").read_text())
+    assert locked.items() <= tested.items()
+    others = {"torch", "transformers", "tokenizers", "regex", "pillow-heif", "pillow-jxl-plugin"}
+    assert tested.keys() - locked.keys() == others, "requirements.lock is older than constraints.txt: make lock"
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        assert re.search(r"==[^\n]+\n(    --hash=sha256:[0-9a-f]{64}( \\\n|$))+$", entry), entry
