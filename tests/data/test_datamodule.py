@@ -1,6 +1,8 @@
 """The datamodule: what arrives in a step, what benchmarks and photos look like, and what is refused."""
 
+import os
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -341,6 +343,25 @@ class Threads(Dataset[tuple[int, int]]):
 def test_a_worker_takes_one_thread():
     loader = MattingDataModule(workers=1)._loader(Threads(), "{}", sampler=range(2), batch_size=None)
     assert [tuple(threads) for threads in loader] == [(1, 1), (1, 1)]
+
+
+class Stopped(Dataset[int]):
+    """Its process is told to stop while it makes the first samples, as all of a command are."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def __getitem__(self, index: int) -> int:
+        if index < self.times:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return index
+
+
+def test_a_worker_outlasts_one_signal():
+    data = MattingDataModule(workers=1)
+    assert list(data._loader(Stopped(1), "{}", sampler=range(3), batch_size=None)) == [0, 1, 2]
+    with pytest.raises(RuntimeError, match="DataLoader worker"):
+        list(data._loader(Stopped(2), "{}", sampler=range(3), batch_size=None))
 
 
 def test_bytes_become_floats_as_if_converted_first():

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sdnet_pl.cli import main
-from sdnet_pl.data.parallel import start_worker
 from sdnet_pl.lit.checkpoints import LastCheckpoint, WholeFiles
 from sdnet_pl.lit.module import SDNetModule
 from sdnet_pl.lit.stopping import StopAfterBatch, StopSignals
@@ -136,14 +137,15 @@ def test_a_second_signal_ends_a_process_at_once(tmp_path: Path, moment: str):
     assert not (tmp_path / "last.ckpt").exists()
 
 
-def test_a_process_that_loads_samples_outlasts_one_signal():
-    def work() -> int:
-        start_worker(0)
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
-        return 0
+def test_a_signal_outside_of_a_fit_ends_the_process(tmp_path: Path):
+    """There is nothing to save."""
 
-    assert forked.run(work) == [-signal.SIGTERM]
+    def validate() -> None:
+        trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+        trainer._signal_connector = StopSignals(trainer)
+        trainer.validate(Signalled(tmp_path, {(0, "validate 0.0"): 1}), batches(2), verbose=False)
+
+    assert forked.run(validate) == [-signal.SIGTERM]
 
 
 def test_the_command_says_how_to_resume_and_exits_as_the_signal_does(
@@ -160,3 +162,33 @@ def test_the_command_says_how_to_resume_and_exits_as_the_signal_does(
     assert f"stopped by SIGUSR1; --ckpt_path {run / 'last.ckpt'} resumes" in capsys.readouterr().err
     assert (run / "last.ckpt").exists()
     assert not (run / "metrics.csv").exists()
+
+
+SIGNALLED = """
+import os, signal, sys
+from sdnet_pl.cli import main
+from sdnet_pl.lit import SDNetModule
+
+def told(self):
+    if self.trainer.is_global_zero and self.global_step == 0:
+        for _ in range(int(sys.argv[1])):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+SDNetModule.on_after_backward = told
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("times", "status"), [(1, 128 + signal.SIGTERM), (2, -signal.SIGTERM)])
+def test_the_processes_that_a_fit_has_started_end_with_it(
+    tiny_fit: Callable[..., list[str]], tmp_path: Path, times: int, status: int
+):
+    """Both hold the pipe that is read to its end here."""
+    (tmp_path / "script.py").write_text(SIGNALLED)
+    run = tmp_path / "run"
+    fit = tiny_fit(run, "--trainer.strategy=ddp", "--trainer.devices=2")
+    command = [sys.executable, str(tmp_path / "script.py"), str(times), *fit]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert result.returncode == status, result.stdout
+    assert [path.name for path in run.glob("*.ckpt")] == ["last.ckpt"] * (times == 1)

@@ -54,7 +54,7 @@ class StopSignals(_SignalConnector):
             return
         launcher = self.trainer.strategy.launcher
         if isinstance(launcher, _SubprocessScriptLauncher):  # its processes may wait for this one
-            launcher.kill(signal.SIGKILL)
+            launcher.kill(getattr(signal, "SIGKILL", number))
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
