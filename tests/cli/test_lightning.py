@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial, wraps
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -104,7 +105,20 @@ def test_the_checkpoint_holds_plain_values_and_loads(trained: Path):
     torch.testing.assert_close(model.encoder.stem[0].weight, averaged)  # inference uses the average
 
 
-def test_the_saved_config_runs_again_to_the_same_scores(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def losses(run: Path) -> list[dict[str, str]]:
+    """All terms at every step."""
+    with (run / "logs/version_0/metrics.csv").open() as log:
+        rows = [row for row in csv.DictReader(log) if row["train/total"]]
+    assert len(rows) == 4
+    measured = ("train/samples_per_second", "train/memory_gb")
+    return [{name: value for name, value in row.items() if name not in measured} for row in rows]
+
+
+def test_the_saved_config_runs_again_to_the_same_losses_and_scores(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """From another directory: what a run saves is enough to repeat it."""
+
     def contents(run: Path) -> dict[str, bytes]:
         return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
@@ -113,6 +127,10 @@ def test_the_saved_config_runs_again_to_the_same_scores(trained: Path, tmp_path:
     assert main(["fit", "--config", str(trained / "config.yaml")]) == 0
     (again,) = (tmp_path / "runs" / "config").iterdir()
     assert (again / "metrics.csv").read_text() == (trained / "metrics.csv").read_text()
+    assert losses(again) == losses(trained)
+    versions = (trained / "config.yaml").read_text().partition("\n")[0]
+    for name in ("torch", "numpy", "albumentations", "opencv-python-headless"):
+        assert f", {name} {version(name)}" in versions
     assert contents(again).keys() == before.keys()
     assert contents(trained) == before  # nothing of the second run lands in the first one's directory
 

@@ -1,5 +1,6 @@
 """What a run leaves beside its checkpoints: its config, panels, curves and tables."""
 
+import platform
 import sys
 import time
 from collections import defaultdict
@@ -42,6 +43,19 @@ if sys.platform != "win32":  # where Python lacks it
     import resource
 
 
+# What computes the samples and the steps of a run: other versions need not repeat it.
+VERSIONS = (
+    "sdnet_pl",
+    "lightning",
+    "torch",
+    "albumentations",
+    "kornia",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+)
+
+
 class SaveRunConfig(SaveConfigCallback):
     """Writes the config with its references into the run's directory, and its values to every logger.
 
@@ -68,8 +82,8 @@ class SaveRunConfig(SaveConfigCallback):
         while path.exists():
             number += 1
             path = path.with_name(f"config-{number}.yaml")
-        versions = ", ".join(f"{name} {version(name)}" for name in ("sdnet_pl", "lightning", "torch"))
-        write_text(path, f"# {versions}\n{dump(config)}")
+        versions = [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in VERSIONS)]
+        write_text(path, f"# {', '.join(versions)}\n{dump(config)}")
         for logger in trainer.loggers:
             logger.log_hyperparams(resolved(config))
 
