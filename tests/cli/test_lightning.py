@@ -135,30 +135,6 @@ def test_the_saved_config_runs_again_to_the_same_losses_and_scores(
     assert contents(trained) == before  # nothing of the second run lands in the first one's directory
 
 
-def test_resuming_is_as_if_it_had_never_stopped(tiny_fit: Fit, tmp_path: Path):
-    # The warm-up makes the learning rate part of what must be restored. A constant schedule after it, since a cosine
-    # depends on the planned length.
-    common = ["--model.warmup_steps=3", "--trainer.callbacks=lightning.pytorch.callbacks.EMAWeightAveraging"]
-    common += ["--model.optimizer=muon", "--data.size=96", "--data.growing_sizes={1: 64}", "--data.samples_per_epoch=4"]
-    assert main(tiny_fit(tmp_path / "whole", *common, "--trainer.max_epochs=2")) == 0
-    assert main(tiny_fit(tmp_path / "parts", *common, "--trainer.max_epochs=1")) == 0
-    last = tmp_path / "parts" / "last.ckpt"
-    assert main(tiny_fit(tmp_path / "parts", *common, "--trainer.max_epochs=2", f"--ckpt_path={last}")) == 0
-    whole, parts = (torch.load(tmp_path / run / "last.ckpt", weights_only=True) for run in ("whole", "parts"))
-    assert parts["global_step"] == 4
-    for key in ("state_dict", "current_model_state"):
-        for name, value in whole[key].items():
-            # The same operations in the same order: bit for bit but for threaded sums in BatchNorm.
-            torch.testing.assert_close(parts[key][name], value, rtol=1e-4, atol=1e-6, msg=name)
-    assert parts["optimizer_states"][0]["state"][0]["step"] == 4
-    # Nothing of the first part is lost: both configs, both logs, and one curve over both.
-    assert {"config.yaml", "config-2.yaml"} <= {p.name for p in (tmp_path / "parts").iterdir()}
-    logs = sorted((tmp_path / "parts" / "logs").glob("version_*/metrics.csv"))
-    steps = [{int(row["step"]) for row in csv.DictReader(log.open())} for log in logs]
-    assert max(steps[0]) == 2
-    assert max(steps[1]) == 4
-
-
 def test_the_last_checkpoint_is_that_of_the_last_epoch_whatever_it_scored(tiny_fit: Fit, tmp_path: Path):
     worse_and_worse = ["--checkpoint.monitor=step", "--trainer.max_epochs=3", "--checkpoint.save_top_k=2"]
     assert main(tiny_fit(tmp_path, *worse_and_worse)) == 0

@@ -239,8 +239,12 @@ class Throughput(Callback):
     held on its device.
     """
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count: a fit that is resumed in the middle of an epoch does not start that."""
+        self.samples, self.start = 0, time.perf_counter()
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count."""
+        """Restart the count."""
         self.samples, self.start = 0, time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
