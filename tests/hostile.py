@@ -127,14 +127,15 @@ def weights() -> dict[str, bytes]:
 
 def videos() -> dict[str, bytes]:
     made = {}
+    forms: dict[str, dict[str, Any]] = {
+        "mp4": {},
+        "mkv": {"codec": "mjpeg", "pixels": "yuvj420p"},
+        "webm": {"codec": "libvpx-vp9", "sound": None},
+        "ts": {"sound": None},
+        "avi": {"codec": "ffv1", "sound": None},
+    }
     with TemporaryDirectory() as folder:
-        for name, options in {
-            "mp4": {},
-            "mkv": {"codec": "mjpeg", "pixels": "yuvj420p"},
-            "webm": {"codec": "libvpx-vp9", "sound": None},
-            "ts": {"sound": None},
-            "avi": {"codec": "ffv1", "sound": None},
-        }.items():
+        for name, options in forms.items():
             file = make_video(Path(folder) / f"a.{name}", frames=4, size=(32, 32), **options)
             made[name] = file.read_bytes()
     return made
