@@ -3,6 +3,7 @@
 Each is a valid file with a few changes, which get further than noise does.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sdnet_pl.errors import InputError
 from tests import hostile
 
 EXTREMES = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\x01", b"\x01\0\0\0", b"\xff\xff\xff\x7f")
@@ -60,6 +62,32 @@ def test_a_changed_file_is_read_or_refused(kind: str, monkeypatch: pytest.Monkey
         hostile.read(kind, changed(valid[name], changes))
 
     check()
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        '{"depths": [1000000, 1, 1, 1]}',
+        '{"widths": [1000000000, 8, 8, 8]}',
+        '{"stem_channels": 1e400}',
+        '{"widths": "wide"}',
+        "[" * 100_000,
+        "null",
+    ],
+    ids=lambda text: text[:32],
+)
+def test_weights_of_a_network_that_they_are_not(network: str, tmp_path: Path):
+    """A number takes no memory and no hours before it is compared with the weights."""
+    from sdnet_pl.inference.weights import load_weights
+
+    head, numbers = hostile.small_weights()
+    described = json.loads(head[8:])
+    described["__metadata__"]["network"] = network
+    text = json.dumps(described).encode()
+    text += b" " * (-len(text) % 8)
+    (tmp_path / "a.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + numbers)
+    with pytest.raises(InputError, match=r"a\.safetensors"):
+        load_weights(tmp_path / "a.safetensors")
 
 
 @pytest.mark.slow

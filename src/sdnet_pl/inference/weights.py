@@ -52,6 +52,7 @@ class Trained(NamedTuple):
             InputError: The weights do not fit the recorded preset, or there is no such network.
         """
         try:
+            self._require_shapes()
             model = presets.create_model(self.preset, trimap=self.trimap, **self.network)
             _load(model, self.state)
         except InputError as error:
@@ -62,6 +63,18 @@ class Trained(NamedTuple):
                 "written by another version of sdnet_pl: use that version, or train again."
             ) from error
         return model.eval()
+
+    def _require_shapes(self) -> None:
+        """Refuse a description whose network is not that of the weights, before memory is taken for it."""
+        depths = self.network.get("depths", ())
+        # Every block has weights of its own: without this a number alone would make them for hours.
+        if isinstance(depths, list) and any(isinstance(n, int) and n > len(self.state) for n in depths):
+            raise RuntimeError(f"{depths} blocks, and {len(self.state)} tensors")
+        with torch.device("meta"):
+            shapes = presets.create_model(self.preset, trimap=self.trimap, **self.network).state_dict()
+        differ = [key for key, value in self.state.items() if key not in shapes or value.shape != shapes[key].shape]
+        if differ:
+            raise RuntimeError(f"{differ[0]} does not fit")
 
 
 def _load(model: MattingNetwork, state: Mapping[str, Tensor]) -> None:
@@ -201,7 +214,7 @@ def read_weights(weights: str | Path) -> Trained:
             source=path,
             licence=metadata.get("licence"),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is damaged: its description cannot be read ({error!r}); get it again.") from error
 
 
