@@ -73,7 +73,7 @@ test-long: setup  ## Run an hour's training, 5,000 frames and 20 minutes of the 
 	SDNET_LONG=$(LONG) $(BIN)/python -m pytest -m long
 
 test-slow: peers  ## Run the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'slow and not long'
 
 LOWEST := .venv/lowest/bin/python
 test-lowest: setup  ## Run the tests with the oldest packages that setup.cfg allows, on Python 3.11 (ARGS=tests/... for some)
