@@ -165,6 +165,14 @@ def test_the_slow_blocks_of(page: Path, copy_of_desk: Path):
     go_through(page, copy_of_desk, slow=True)
 
 
+def test_promises_name_tests_that_are_there():
+    page = (ROOT / "docs/concepts/promises.md").read_text()
+    files = set(re.findall(r"tests/[\w/]+\.py", page))
+    defined = "".join((ROOT / file).read_text() for file in files)
+    for name in re.findall(r"\btest_\w+\b(?!\.py)", page):
+        assert f"def {name}(" in defined, name
+
+
 def test_links_reach_files():
     """Those of the site are checked by its build, but for pictures."""
     for page in [*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("docs/**/*.md")]:
