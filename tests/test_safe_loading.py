@@ -3,6 +3,7 @@
 import ast
 import json
 import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ FORBIDDEN |= {f"{module}.{name}" for module in ("pickle", "marshal", "dill") for
 FORBIDDEN |= {f"yaml.{name}" for name in ("load", "load_all", "unsafe_load", "full_load", "Loader", "UnsafeLoader")}
 FORBIDDEN |= {"torch.jit.load", "torch.hub.load", "torch.hub.load_state_dict_from_url", "joblib.load", "shelve.open"}
 FORBIDDEN |= {"pandas.read_pickle", "os.system", "os.popen", "shutil.unpack_archive"}
+SUSPICIOUS = re.compile(r"load|eval|exec|import__|Unpickler|Loader|shelve|system|popen|unpack_archive|pickle|shell")
 
 
 def unsafe(tree: ast.AST) -> Iterator[str]:
@@ -53,9 +55,11 @@ def unsafe(tree: ast.AST) -> Iterator[str]:
             yield f"line {node.lineno}: {ast.unparse(node)}"
 
 
-@pytest.mark.parametrize("file", [*FILES, ROOT / "hubconf.py"], ids=lambda file: "/".join(file.parts[-2:]))
-def test_no_call_runs_what_a_file_says(file: Path):
-    assert not list(unsafe(ast.parse(file.read_text("utf-8"))))
+def test_no_call_runs_what_a_file_says():
+    texts = {file: file.read_text("utf-8") for file in [*FILES, ROOT / "hubconf.py"]}
+    found = {file.name: [*unsafe(ast.parse(text))] for file, text in texts.items() if SUSPICIOUS.search(text)}
+    assert {file: calls for file, calls in found.items() if calls} == {}
+    assert "weights.py" in found
 
 
 @pytest.mark.parametrize(

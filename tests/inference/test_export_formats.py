@@ -125,7 +125,10 @@ def test_a_file_that_gives_other_alphas_is_not_left(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("output", [*(f"m{suffix}" for suffix in FORMATS), "folder"])
+@pytest.mark.parametrize(
+    "output",
+    ["m.onnx", "folder", *(pytest.param(f"m{s}", marks=pytest.mark.slow) for s in FORMATS if s != ".onnx")],
+)
 def test_every_format_gets_the_licence_of_weights_that_were_fine_tuned(
     output: str, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

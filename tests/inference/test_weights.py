@@ -168,9 +168,10 @@ def diverged(checkpoint: Path, tmp_path: Path) -> Path:
         "matte a.png -o out --weights",
         "export out.onnx --weights",
         "fit --model.preset=sdnet-tiny --run_dir=out --ckpt_path",
-        "fit --model.preset=sdnet-tiny --run_dir=out --model.weights",
-        "test --run_dir=out --ckpt_path",
-        "predict --data.predict=. --run_dir=out --model.weights",
+        "test --run_dir=out --model.weights",
+        pytest.param("fit --model.preset=sdnet-tiny --run_dir=out --model.weights", marks=pytest.mark.slow),
+        pytest.param("validate --run_dir=out --ckpt_path", marks=pytest.mark.slow),
+        pytest.param("predict --data.predict=. --run_dir=out --ckpt_path", marks=pytest.mark.slow),
     ],
 )
 def test_weights_of_a_diverged_training_are_refused(

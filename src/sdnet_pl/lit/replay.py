@@ -65,6 +65,8 @@ def read_record(file: Path, weights: Path | None = None) -> Record:
         held = json.loads(read_text(file))
         config, own, broken = held["config"], held["weights"], held["weights_not_finite"]
         batches = [{key: batch[key] for key in ("process", "numbers", "seeds")} for batch in held["batches"]]
+        if any(not isinstance(n, int) or n < 0 for batch in batches for n in batch["numbers"]):
+            raise ValueError("a sample's number is a whole number from 0 on")
         seed, precision = int(held["seed"]), str(held["precision"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
