@@ -43,13 +43,14 @@ class Divergence(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Find what the forward pass changes: BatchNorm's running statistics and counters."""
+        self.batches, self.in_a_row = [], 0
         buffers = list(pl_module.buffers())
         # Lists of one dtype are copied by one kernel.
         self.buffers = [[b for b in buffers if b.dtype == dtype] for dtype in {b.dtype for b in buffers}]
         self.before = [[b.clone() for b in group] for group in self.buffers]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Forget what was accumulated for a step that never came."""
+        """Forget what an epoch that was broken off had accumulated."""
         self.batches = []
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: TrainingBatch, batch_idx: int) -> None:
