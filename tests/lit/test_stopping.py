@@ -171,11 +171,11 @@ from sdnet_pl.lit import SDNetModule
 
 def told(self):
     if self.trainer.is_global_zero and self.global_step == 0:
-        for _ in range(int(sys.argv[1])):
+        for _ in range(int(os.environ["TIMES"])):
             os.kill(os.getpid(), signal.SIGTERM)
 
 SDNetModule.on_after_backward = told
-sys.exit(main(sys.argv[2:]))
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -188,7 +188,8 @@ def test_the_processes_that_a_fit_has_started_end_with_it(
     (tmp_path / "script.py").write_text(SIGNALLED)
     run = tmp_path / "run"
     fit = tiny_fit(run, "--trainer.strategy=ddp", "--trainer.devices=2")
-    command = [sys.executable, str(tmp_path / "script.py"), str(times), *fit]
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [sys.executable, str(tmp_path / "script.py"), *fit]
+    environment = {**os.environ, "TIMES": str(times)}
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     assert result.returncode == status, result.stdout
     assert [path.name for path in run.glob("*.ckpt")] == ["last.ckpt"] * (times == 1)
