@@ -26,8 +26,8 @@ from sdnet_pl.data.sources.folders import BackgroundFolder, CutoutFolder
 from sdnet_pl.data.sources.procedural import ProceduralBackgrounds, ProceduralPortraits
 
 SIZE = 64
-Key = Literal["foreground", "alpha", "background", "trimap", "seed"]
-KEYS: tuple[Key, ...] = ("foreground", "alpha", "background", "trimap", "seed")
+Key = Literal["foreground", "alpha", "background", "trimap", "seed", "number"]
+KEYS: tuple[Key, ...] = ("foreground", "alpha", "background", "trimap", "seed", "number")
 LAYERS: tuple[Key, ...] = ("foreground", "background")
 DRAWN: tuple[Key, ...] = ("foreground", "alpha", "background", "seed")
 EXTRAS = ("photo", "no_person", "second_person", "whole_person", "object_in_front", "tone")
