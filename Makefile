@@ -79,7 +79,7 @@ LOWEST := .venv/lowest/bin/python
 test-lowest: setup  ## Run the tests with the oldest packages that setup.cfg allows, on Python 3.11 (ARGS=tests/... for some)
 	$(BIN)/uv venv -q --clear --python 3.11 .venv/lowest
 	$(BIN)/uv pip install -q --python $(LOWEST) --resolution lowest-direct -e '.[export,formats,hub,notebooks,serve,sweep]' \
-		'pytest>=8' 'pytest-timeout>=2.3' 'pytest-xdist>=3.6' 'hypothesis>=6.100'
+		'pytest>=8' 'pytest-timeout>=2.3' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'scikit-image>=0.22' 'mypy>=1.13'
 	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(LOWEST) -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 bench-inference: peers  ## Time the networks against peers (ARGS=--help for options)
