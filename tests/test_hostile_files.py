@@ -5,16 +5,20 @@ Each is a valid file with a few changes, which get further than noise does.
 
 import json
 import re
+import struct
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sdnet_pl.data.camera_raw import is_raw
 from sdnet_pl.errors import InputError
 from tests import hostile
+from tests.videos import cut, make_video
 
 EXTREMES = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\x01", b"\x01\0\0\0", b"\xff\xff\xff\x7f")
 CHANGES = st.lists(
@@ -90,13 +94,35 @@ def test_weights_of_a_network_that_they_are_not(network: str, tmp_path: Path):
         load_weights(tmp_path / "a.safetensors")
 
 
+# What the test below has found
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"II*\0" + struct.pack("<LHHHLLL", 8, 1, 262, 3, 0, 0, 0),  # no value at all
+        b"II+\0\x08\0\0\0" + struct.pack("<Q", 2**64 - 1),  # a place beyond what a file may have
+    ],
+    ids=["empty", "far"],
+)
+def test_a_tiff_with_odd_tags_is_no_raw_file(content: bytes):
+    assert not is_raw(BytesIO(content.ljust(64, b"\0")))
+
+
+def test_a_video_of_an_unknown_codec_is_refused(tmp_path: Path):
+    video = make_video(tmp_path / "in.mp4")
+    video.write_bytes(video.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(InputError, match=r"in\.mp4 is in a codec that FFmpeg does not know"):
+        cut(video, tmp_path / "out.mov")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("kind", "runs"), [(k, 60 if k == "config" else 2000) for k in hostile.KINDS])
+@pytest.mark.parametrize(("kind", "runs"), [(k, 500 if k == "config" else 2000) for k in hostile.KINDS])
 def test_ten_thousand_files_in_bounded_memory(kind: str, runs: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """More than that in all; libFuzzer ends at the first other error, and where one file takes too much or too long."""
     pytest.importorskip("atheris")
-    limits = [f"-runs={runs}", "-seed=1", "-max_len=20000", "-rss_limit_mb=1500", "-timeout=60", "-print_final_stats=1"]
+    limits = [f"-runs={runs}", "-seed=1", "-max_len=60000", "-rss_limit_mb=1500", "-timeout=60", "-print_final_stats=1"]
     command = [sys.executable, "-m", "tests.fuzz", kind, str(tmp_path), *limits]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], errors="replace")
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-6000:]
