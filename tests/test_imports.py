@@ -13,6 +13,7 @@ from sdnet_pl.cli.main import OTHER_COMMANDS
 PACKAGE = Path(sdnet_pl.__file__).parent
 # A room may import itself and those before it; `inference` stands before `lit`, whose predict step uses it.
 ROOMS = [
+    "version",
     "errors",
     "lazy",
     "nn",

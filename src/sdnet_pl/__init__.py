@@ -9,8 +9,7 @@ Example:
 from typing import TYPE_CHECKING
 
 from sdnet_pl.lazy import lazy
-
-__version__ = "0.1.0"
+from sdnet_pl.version import __version__ as __version__
 
 # Resolved on first use: the command line's help must not pay for importing torch.
 if TYPE_CHECKING:

@@ -55,7 +55,19 @@ def predict(photos: Path, run: Path, *more: str) -> list[str]:
 
 
 def matte(photos: Path, output: Path, *more: str) -> list[str]:
-    return ["matte", str(photos), "-o", str(output), "--backend", "torch", "--device", "cpu", *more]
+    return [
+        "matte",
+        str(photos),
+        "-o",
+        str(output),
+        "--backend",
+        "torch",
+        "--device",
+        "cpu",
+        "--quality",
+        "fast",
+        *more,
+    ]
 
 
 OPTIONS = [

@@ -27,7 +27,9 @@ API = "/api/remove"
 
 @pytest.fixture(scope="module")
 def expected(photo: bytes) -> np.ndarray:
-    return np.array(Image.open(io.BytesIO(sdnet_pl.remove(photo, session=sdnet_pl.new_session(size=128)))))
+    return np.array(
+        Image.open(io.BytesIO(sdnet_pl.remove(photo, session=sdnet_pl.new_session(size=128, quality="fast"))))
+    )
 
 
 def opened(answer: Any) -> np.ndarray:

@@ -4,9 +4,9 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
-from sdnet_pl import __version__
 from sdnet_pl.data.notes import SOFTWARE, read_notes
 from sdnet_pl.errors import InputError
+from sdnet_pl.version import __version__
 
 _MAKER, _JOB, _NOBODY = "Software", "sdnet_pl job", "sdnet_pl nobody"
 
