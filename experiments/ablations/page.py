@@ -134,6 +134,8 @@ def summary(effects: dict[str, Effect | None]) -> str:
         if (found := effects[row]) and claim.paper is not None and contradicts(claim, found)
     ]
     open_ = [row for row in tested if not (found := effects[row]) or found.seeds < 2]
+    if len(open_) == len(tested):
+        return "No question of this page is answered yet: its trainings have not been run."
     text = (
         f"What contradicts the paper at this scale: {'; '.join(against)}."
         if against

@@ -107,7 +107,7 @@ def test_verdicts(found: Effect | None, word: str):
 def test_a_page_without_runs_says_so(tmp_path: Path):
     page.main(["--kept", str(tmp_path / "none"), "--page", str(tmp_path / "page.md")])
     text = (tmp_path / "page.md").read_text()
-    assert "Not answered yet: best teacher;" in text
+    assert "No question of this page is answered yet" in text
     assert text.count("*: not run yet.") == len(page.CLAIMS)
     assert {path.name for path in tmp_path.iterdir()} == {"page.md"}
 
