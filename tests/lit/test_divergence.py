@@ -153,7 +153,7 @@ def test_a_module_on_its_own_is_protected_too(tmp_path: Path, poison: Poison):
     batch = record(tmp_path, 2)["batches"][0]
     found = replay(held._replace(batches=[batch]), module, data(), torch.device("cpu"))
     assert found.lines[2] == "  terms that are not finite: total nan"
-    with pytest.raises(InputError, match=r"are others today \(their seeds are .*, and were \[3, 4\]\)"):
+    with pytest.raises(InputError, match=r"have changed \(their seeds are .*, and were \[3, 4\]\)"):
         replay(held._replace(batches=[batch | {"seeds": [3, 4]}]), module, data(), torch.device("cpu"))
 
 
@@ -252,13 +252,17 @@ def test_weights_that_are_not_finite_replace_no_checkpoint(tmp_path: Path, monke
 NUMBERS = '{"config": "c.yaml", "weights": "a.ckpt", "weights_not_finite": [], "batches": [{"process": 0, '
 NUMBERS += '"seeds": [1], "numbers": ["../1"]}], "seed": 0, "precision": "32-true"}'
 
+NO_SAMPLES, NO_NAME = NUMBERS.replace('"../1"', ""), NUMBERS.replace('"../1"', "1").replace('"c.yaml"', "5")
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"config": "c.yaml", "weights": null}', NUMBERS])
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", '{"config": "c.yaml", "weights": null}', NUMBERS, NO_SAMPLES, NO_NAME]
+)
 def test_what_is_no_record_is_refused(content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file = tmp_path / "bad-batch-000001.json"
     file.write_text(content)
     assert main(["replay", str(file)]) == 2
-    assert f"{file} is no record of a skipped step" in capsys.readouterr().err
+    assert f"{file} is not the record of a skipped step" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -67,13 +67,17 @@ def read_record(file: Path, weights: Path | None = None) -> Record:
         batches = [{key: batch[key] for key in ("process", "numbers", "seeds")} for batch in held["batches"]]
         if any(not isinstance(n, int) or n < 0 for batch in batches for n in batch["numbers"]):
             raise ValueError("a sample's number is a whole number from 0 on")
+        if not batches or not all(batch["numbers"] for batch in batches):
+            raise ValueError("it names no samples")
+        if not all(name is None or isinstance(name, str) for name in (config, own)):
+            raise ValueError("config and weights are names of files")
         seed, precision = int(held["seed"]), str(held["precision"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            f"{file} is no record of a skipped step ({error!r}); give a bad-batch-STEP.json of a run."
+            f"{file} is not the record of a skipped step ({error!r}); give a bad-batch-STEP.json of a run."
         ) from error
     if config is None:
-        raise InputError(f"{file} is of a training that no `sdnet-pl fit` ran, so there is no config to make it of.")
+        raise InputError(f"{file} names no config: its training was not run by `sdnet-pl fit`, which replay needs.")
     if weights is None and own is None:
         raise InputError(
             f"The weights of {file} were not finite before the step ({', '.join(broken)}); give --weights, a "
@@ -111,7 +115,7 @@ def replay(record: Record, module: SDNetModule, data: MattingDataModule, device:
         batch = training_batch(data, held["numbers"], device)
         if (seeds := batch["seed"].tolist()) != held["seeds"]:
             raise InputError(
-                f"The samples of {record.file} are others today (their seeds are {seeds}, and were {held['seeds']}): "
+                f"The samples of {record.file} have changed (their seeds are {seeds}, and were {held['seeds']}): "
                 "the config, the data or the version of sdnet_pl has changed; go back to those of the training."
             )
         problems = _problems(module, batch, record.precision)

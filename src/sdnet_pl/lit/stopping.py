@@ -38,7 +38,7 @@ class StopSignals(_SignalConnector):
         """Keep listening: a test comes after the fit."""
 
     def restore(self) -> None:
-        """Have the handlers of before."""
+        """Put the earlier handlers back."""
         super().teardown()
 
     def agree(self) -> bool:
