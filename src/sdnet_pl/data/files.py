@@ -184,9 +184,10 @@ def hold(path: Path, wait: bool = False) -> BinaryIO:
         except BaseException:
             lock.close()
             raise
-        if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-            return lock
-        lock.close()  # whoever held it is done, and has removed it
+        with suppress(FileNotFoundError):  # whoever held it is done, and has removed it
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                return lock
+        lock.close()
 
 
 def take_lock(file: BinaryIO, wait: bool = False) -> None:
