@@ -263,9 +263,14 @@ def a_note_of_the_users(folder: Path) -> None:
     (folder / "out" / "metrics.md").write_text("mine")
 
 
+def a_file_for_a_folder(folder: Path) -> None:
+    (folder / "out").touch()
+
+
 @pytest.mark.parametrize(
     ("change", "more", "said"),
     [
+        (a_file_for_a_folder, [], ["out is a file", "-o"]),
         (a_note_of_the_users, [], ["out holds metrics.md already", "-o"]),
         (other_names, [], ["1 of 3 alphas", "(a)", "7 of 9 pictures", "more0, more1, more2, more3, more4, and 2 more"]),
         (other_sizes, [], ["3 file(s) of 3 pictures", "a.png is 9×8 and its alpha 64×48", "c.png is 5×4"]),

@@ -71,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     """
     from sdnet_pl.data.files import only_one
 
+    if args.output and args.output.is_file():
+        raise InputError(f"{args.output} is a file; give a folder with -o.")
     busy = f"{args.output} belongs to an evaluation that is running; name another folder with -o."
     with only_one(args.output, busy) if args.output else nullcontext():
         return _run(args)
