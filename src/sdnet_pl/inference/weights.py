@@ -199,7 +199,7 @@ def read_weights(weights: str | Path) -> Trained:
             f"{FORMAT!r}); give a .safetensors that sdnet-pl export wrote."
         )
     if others := [key for key, value in state.items() if not value.is_floating_point()]:
-        raise InputError(f"{path} is damaged: {others[0]} holds {state[others[0]].dtype}, no floats; get it again.")
+        raise InputError(f"{path} is damaged: {others[0]} holds {state[others[0]].dtype}, not floats; get it again.")
     state = {key: value.float() for key, value in state.items()}
     require_finite(path, state)
     try:
