@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 import yaml
@@ -245,7 +246,7 @@ class SDNetCLI(LightningCLI):
             if self.trainer.is_global_zero:  # the others end well: Lightning kills them all when one does not
                 number = signal.Signals(self.signals.requested or signal.SIGTERM)
                 last = Path(self._command().checkpoint.dirpath) / "last.ckpt"
-                print(f"sdnet-pl: stopped by {number.name}; --ckpt_path {last} resumes", file=sys.stderr)
+                print(f"sdnet-pl: stopped by {number.name}; --ckpt_path {quote(str(last))} resumes", file=sys.stderr)
                 self.status = 128 + number
         except RuntimeError as error:
             if lost := self.datamodule.lost_sample(error):

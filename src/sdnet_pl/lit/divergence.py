@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -111,13 +112,15 @@ class Divergence(Callback):
                 "batches": [batch for part in parts for batch in part],
             }
             write_text(file, json.dumps(record, indent=1) + "\n")
-        command = f"sdnet-pl replay {file}"
-        rank_zero_warn(f"A loss or gradient is not finite: step {step} is skipped; `{command}` tells which.")
+        command = f"sdnet-pl replay {quote(str(file))}"
+        rank_zero_warn(
+            f"A loss or gradient is not finite: step {step} is skipped; `{command}` shows what is not finite."
+        )
         if self.in_a_row >= self.patience:
             raise InputError(
                 f"Training has diverged: {self.in_a_row} steps in a row, up to step {step}, had a loss or gradient "
-                f"that is not finite; `{command}` tells which. Resume from the run's last.ckpt with a lower model.lr "
-                "or with trainer.gradient_clip_val 1 (divergence.patience: how many such steps end a run)."
+                f"that is not finite; `{command}` shows what. Resume from the run's last.ckpt with a lower model.lr or "
+                "with trainer.gradient_clip_val 1 (divergence.patience: how many such steps end a run)."
             )
 
     @staticmethod
