@@ -52,7 +52,8 @@ class Trained(NamedTuple):
             InputError: The weights do not fit the recorded preset, or there is no such network.
         """
         try:
-            self._require_shapes()
+            if self.network:  # a preset by itself is small, and PyTorch's meta device takes seconds to load
+                self._require_shapes()
             model = presets.create_model(self.preset, trimap=self.trimap, **self.network)
             _load(model, self.state)
         except InputError as error:
