@@ -50,6 +50,15 @@ def test_what_is_known_stays_bit_for_bit_and_what_is_not_is_found(size: int | No
     assert max(max(picture.shape[2:]) for picture in network.seen) <= TILE
 
 
+def test_what_is_unknown_of_a_large_photo_fits_one_tile():
+    for left in range(300, 309):  # wherever the box ends between multiples of eight
+        trimap, network = np.zeros((2000, 3000), np.uint8), Red()
+        trimap[200:1300, left:2690] = 128
+        refine(np.zeros((2000, 3000, 3), np.uint8), known_alpha(trimap), trimap, network)
+        (picture,) = network.seen
+        assert max(picture.shape[2:]) <= TILE
+
+
 def test_the_network_gets_a_trimap_of_three_values():
     network, trimap = Red(), band(200, 300)
     refine(noise(200, 300), known_alpha(trimap), trimap, network)

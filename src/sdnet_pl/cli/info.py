@@ -27,4 +27,5 @@ def run(args: argparse.Namespace) -> int:
 
     presets = args.presets or list(PRESETS)
     print(to_markdown([measure(preset, trimap) for preset in presets for trimap in (False, True)]), end="")
+    gc.freeze()  # or Python collects it all when it ends
     return 0

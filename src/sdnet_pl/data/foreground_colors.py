@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sdnet_pl.data.reduction import reduce_by_area
+
 REACH = 8
 """How far, in pixels, the colours of a cut-out extend where its alpha is 0.
 
@@ -103,12 +105,14 @@ def cut_out(image: NDArray[np.uint8], alpha: NDArray, side: int = COLOR_SIDE) ->
         return result
     foreground, background = _blurs(image, opacity, side)
     for tile in _tiles(top, left, top + height, left + width):
-        reached, solid = near[tile], opacity[tile].min() == 255
-        if reached.any():
-            weight = np.divide(opacity[tile], 255, dtype=np.float32)
-            color = image[tile] if solid else _fuse_tile(tile, weight, image, foreground, background)
-            result[tile] = cv2.merge([*cv2.split(color), opacity[tile]])
-            result[tile][reached == 0] = 0
+        reached, alphas = near[tile], opacity[tile]
+        if reached.max():
+            color = image[tile]
+            if alphas.min() < 255:
+                weight = np.divide(alphas, 255, dtype=np.float32)
+                fused = _fuse_tile(tile, weight, image, foreground, background)
+                color = np.asarray(cv2.copyTo(fused, reached), np.uint8)  # black where nothing is reached
+            cv2.mixChannels([color, alphas], [result[tile]], [0, 0, 1, 1, 2, 2, 3, 3])
     return result
 
 
@@ -152,8 +156,7 @@ def _blurs(
     height, width = alpha.shape
     scale = min(1, side / max(height, width))
     small = max(1, round(scale * width)), max(1, round(scale * height))
-    color = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.float32)
-    weight = np.asarray(cv2.resize(alpha, small, interpolation=cv2.INTER_AREA), np.float32)
+    color, weight = (np.asarray(reduce_by_area(picture, *small), np.float32) for picture in (image, alpha))
     if alpha.dtype == np.uint8:
         weight /= 255
     wide, narrow = (window * side // COLOR_SIDE for window in _WINDOWS)

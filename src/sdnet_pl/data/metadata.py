@@ -7,7 +7,6 @@ import re
 import struct
 from contextlib import suppress
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
@@ -185,6 +184,8 @@ def _date(value: object) -> str:
 
 def _moment(text: str) -> Metadata:
     """A date in ISO 8601, as in mail or as in EXIF; empty if it is in none of these forms."""
+    from email.utils import parsedate_to_datetime  # few photos need it, and each command would wait for it
+
     moment = None
     with suppress(ValueError):
         moment = datetime.strptime(text.strip(), "%Y:%m:%d %H:%M:%S")

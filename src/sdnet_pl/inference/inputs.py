@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sdnet_pl.data.reduction import reduce_by_area
 from sdnet_pl.errors import InputError
 
 MIN_SIZE = 32
@@ -24,7 +25,7 @@ def scale_down(image: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], 
     height, width = image.shape[:2]
     scale = min(1, size / max(height, width))
     small = max(1, round(scale * width)), max(1, round(scale * height))
-    scaled = image if scale == 1 else cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    scaled = reduce_by_area(image, *small)
     below, right = max(0, MIN_SIZE - small[1]), max(0, MIN_SIZE - small[0])
     padded = cv2.copyMakeBorder(scaled, 0, below, 0, right, cv2.BORDER_REPLICATE)
     return np.asarray(padded, np.uint8), small

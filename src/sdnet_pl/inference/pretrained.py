@@ -1,12 +1,11 @@
 """The pretrained weights that ship with the package: their names and files. Imports nothing heavy."""
 
 import hashlib
-from importlib.resources import files
 from pathlib import Path
 
 from sdnet_pl.errors import InputError, did_you_mean
 
-FOLDER = Path(str(files("sdnet_pl"))) / "weights"
+FOLDER = Path(__file__).parent.parent / "weights"
 DEFAULT = "sdnet-fast"
 SECOND = "sdnet-fast-trimap"
 """The network of the second of two passes, and of photos with a trimap."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from sdnet_pl.data.foreground_colors import COLOR_SIDE, cut_out
+from sdnet_pl.data.reduction import reduce_by_area
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.kinds import to_array
 
@@ -85,7 +86,7 @@ class Rendering:
 
 def to_levels(alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
     """An alpha as pictures hold it: uint8 ``[H, W]`` of floats in [0, 1]."""
-    return np.rint(alpha * 255).astype(np.uint8)
+    return np.asarray(cv2.convertScaleAbs(alpha, alpha=255), np.uint8)
 
 
 def _to_background(background: Background) -> str | NDArray[np.uint8]:
@@ -140,7 +141,7 @@ def _blurred(image: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.u
     """The photo's background, blurred without the people, who would shine around themselves."""
     scale = min(1, _BLUR_SIDE / max(alpha.shape))  # a blur needs no more
     size = max(1, round(scale * alpha.shape[1])), max(1, round(scale * alpha.shape[0]))
-    small, opacity = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (image, alpha))
+    small, opacity = (reduce_by_area(picture, *size) for picture in (image, alpha))
     weight = cv2.merge([np.square(1 - np.divide(opacity, 255, dtype=np.float32)) + np.float32(1e-4)] * 3)
     sigma = _BLUR_PART * max(size)
     numerator, denominator = (cv2.GaussianBlur(x, (0, 0), sigma) for x in (small * weight, weight))

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sdnet_pl.data.reduction import reduce_by_area
 from sdnet_pl.inference.inputs import MIN_SIZE, to_input
 
 Photo = NDArray[np.uint8]
@@ -49,8 +50,8 @@ def predicted_trimap(alpha: Alpha) -> Trimap:
     """
     scale = TRIMAP_SIDE / max(alpha.shape)
     if scale < 1:
-        small = tuple(max(1, round(scale * side)) for side in alpha.shape[::-1])
-        trimap = predicted_trimap(np.asarray(cv2.resize(alpha, small, interpolation=cv2.INTER_AREA), np.float32))
+        width, height = (max(1, round(scale * side)) for side in alpha.shape[::-1])
+        trimap = predicted_trimap(reduce_by_area(alpha, width, height))
         return np.asarray(cv2.resize(trimap, alpha.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     *_, width, height = cv2.boundingRect(np.asarray(alpha >= LOW, np.uint8))
     band = max(1, round(BAND * max(width, height)))
@@ -83,22 +84,27 @@ def refine(
     left, top, width, height = cv2.boundingRect(unknown.view(np.uint8))
     if not width:
         return alpha
-    scale = min(1.0, size / max(width, height)) if size else 1.0
-    if scale == 1:
+    longer = max(width, height)
+    if size is None or longer <= size:
         return _refined(photo, alpha, trimap, network, (top, left, top + height, left + width), tile)
     # With a border that tiles may see, so that the rest of a large photo is left alone.
-    margin = round(OVERLAP / scale)
-    rows = slice(max(0, top - margin), min(alpha.shape[0], top + height + margin))
-    columns = slice(max(0, left - margin), min(alpha.shape[1], left + width + margin))
-    part = rows, columns
+    margin = round(OVERLAP * longer / size)
+    part = _around(top, height, margin, alpha.shape[0]), _around(left, width, margin, alpha.shape[1])
+    scale = min(size / longer, (size + 2 * OVERLAP) / max(alpha[part].shape))
     small = tuple(max(1, round(side * scale)) for side in alpha[part].shape[::-1])
-    reduced = np.asarray(cv2.resize(photo[part], small, interpolation=cv2.INTER_AREA), np.uint8)
-    first = np.asarray(cv2.resize(alpha[part], small, interpolation=cv2.INTER_AREA), np.float32)
+    reduced, first = (reduce_by_area(picture[part], *small) for picture in (photo, alpha))
     known = np.asarray(cv2.resize(trimap[part], small, interpolation=cv2.INTER_NEAREST), np.uint8)
     found = _refined(reduced, first, known, network, (0, 0, *known.shape), tile)
     result = alpha.copy()
-    np.copyto(result[part], np.minimum(cv2.resize(found, alpha[part].shape[::-1]), 1), where=unknown[part])
+    enlarged = np.asarray(cv2.resize(found, alpha[part].shape[::-1]), np.float32)
+    np.minimum(enlarged, 1, out=enlarged)
+    cv2.copyTo(enlarged, unknown[part].view(np.uint8), result[part])
     return result
+
+
+def _around(first: int, length: int, margin: int, side: int) -> slice:
+    """A span of a side of a picture and what is near it, of multiples of eight pixels where the picture has them."""
+    return slice(max(0, first - margin) // 8 * 8, min(side, -(-(first + length + margin) // 8) * 8))
 
 
 def _refined(
