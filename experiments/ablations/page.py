@@ -19,8 +19,7 @@ from experiments.ablations.figures import cosine_figure, effects_figure, learnin
 from experiments.ablations.kept import HERE, MEASURES, Kept, Measure
 from experiments.ablations.rows import DROPPED, FIRST, ROWS
 from sdnet_pl.data.files import read_text, write_text
-from sdnet_pl.data.image_io import write_png
-from sdnet_pl.reporting.panels import to_array
+from sdnet_pl.reporting.panels import write_figure
 from sdnet_pl.reporting.tables import to_csv, to_markdown
 
 MAD = MEASURES[0]
@@ -240,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kept = Kept(args.kept)
     drawn = figures(kept)
     for name, figure in drawn.items():
-        write_png(args.page.parent / "images/ablations" / f"{name}.png", to_array(figure))
+        write_figure(args.page.parent / "images/ablations" / f"{name}.png", figure)
     write_text(args.page, page(kept, drawn))
     if lines := effects_table(kept):
         write_text(args.kept / "effects.csv", to_csv(lines))

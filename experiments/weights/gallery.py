@@ -18,11 +18,10 @@ from matplotlib.figure import Figure
 from experiments import add_data, need_folders
 from sdnet_pl.data import BackgroundFolder, CutoutFolder, MaskFolder
 from sdnet_pl.data.composition import composite_uint8, cover, merge_foregrounds
-from sdnet_pl.data.image_io import write_png
 from sdnet_pl.data.sources.base import Foreground, Image
 from sdnet_pl.inference import MattePredictor, load_weights
 from sdnet_pl.inference.pretrained import DEFAULT
-from sdnet_pl.reporting.panels import GREY, to_array
+from sdnet_pl.reporting.panels import GREY, write_figure
 
 SIDE = 512
 
@@ -116,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     need_folders(parser, args.data, "natural/val", *([] if args.photos else ["cutouts/val", "backgrounds/val"]))
     model, size = load_weights(args.weights)
     scenes = [scene for scene in SCENES if scene.photo is not None or not args.photos]
-    write_png(args.output, to_array(draw(scenes, args.data, MattePredictor(model, size), args.columns)))
+    write_figure(args.output, draw(scenes, args.data, MattePredictor(model, size), args.columns))
 
 
 if __name__ == "__main__":

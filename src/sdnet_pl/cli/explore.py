@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output.exists() and not args.overwrite:
         raise InputError(f"{args.output} exists already; give --overwrite to replace it, or another file with -o.")
 
-    from sdnet_pl.data.image_io import read_alpha, read_rgb, write_png
+    from sdnet_pl.data.image_io import read_alpha, read_rgb
 
     picture = read_rgb(args.picture)
     target = read_alpha(args.alpha) if args.alpha else None
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from sdnet_pl.data.trimap import EVALUATION_KERNEL
     from sdnet_pl.explore.inspection import inspect_picture
     from sdnet_pl.inference.weights import load_weights
-    from sdnet_pl.reporting.panels import panel_figure, to_array
+    from sdnet_pl.reporting.panels import panel_figure, write_figure
 
     model, trained_size = load_weights(args.weights)
     if model.trimap and target is None:
@@ -77,5 +77,5 @@ def run(args: argparse.Namespace) -> int:
     if target is not None and (said := odd_alpha(args.alpha, target)):
         warnings.warn(said, InputWarning, stacklevel=2)
     seen = inspect_picture(model, picture, size, target, trimap_kernel=kernel)
-    write_png(args.output, to_array(panel_figure([seen.panel_row], side=SIDE)), texts=mark())
+    write_figure(args.output, panel_figure([seen.panel_row], side=SIDE), mark())
     return 0

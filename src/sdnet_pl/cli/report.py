@@ -47,10 +47,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("Table 4 holds no scores: runs enter its plot alone, which needs -o DIR.")
 
     from sdnet_pl.data.files import write_text
-    from sdnet_pl.data.image_io import write_png
     from sdnet_pl.data.provenance import mark, require_ours
     from sdnet_pl.reporting.comparison import score_table, size_table
-    from sdnet_pl.reporting.panels import to_array
+    from sdnet_pl.reporting.panels import write_figure
     from sdnet_pl.reporting.paper import read_paper
     from sdnet_pl.reporting.runs import find_results
     from sdnet_pl.reporting.tables import to_csv
@@ -74,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         for name, content in files.items():
             write_text(args.output / name, content)
         if args.table == SIZES:
-            write_png(figure, to_array(tradeoff_figure(paper, lines)), texts=mark())
+            write_figure(figure, tradeoff_figure(paper, lines), mark())
     return 0
 
 

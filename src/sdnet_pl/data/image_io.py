@@ -181,6 +181,7 @@ def write_png(
     pixels: NDArray[np.uint8],
     metadata: Metadata | None = None,
     texts: Mapping[str, str] | None = None,
+    small: bool = False,
 ) -> None:
     """Write uint8 ``[H, W]``, ``[H, W, 3]`` or ``[H, W, 4]`` as a PNG, whole or not at all; parents are made.
 
@@ -189,13 +190,14 @@ def write_png(
         pixels: of RGB, or RGBA with straight alpha, in sRGB.
         metadata: of the photo that they come from.
         texts: notes by their keywords, such as ``"Software"``.
+        small: as of :func:`sdnet_pl.data.png.encode`, for figures.
 
     Raises:
         ValueError: the array has another type or shape.
         OSError: the disk is full or the folder cannot be written.
     """
     with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        encode_png(stream, pixels, metadata, texts)
+        encode_png(stream, pixels, metadata, texts, small)
 
 
 def encode_png(
@@ -203,6 +205,7 @@ def encode_png(
     pixels: NDArray[np.uint8],
     metadata: Metadata | None = None,
     texts: Mapping[str, str] | None = None,
+    small: bool = False,
 ) -> None:
     """Write a PNG to a stream; see :func:`write_png`.
 
@@ -213,8 +216,7 @@ def encode_png(
     if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))):
         raise ValueError(f"a PNG takes uint8 [H, W], [H, W, 3] or [H, W, 4], not {pixels.dtype} {pixels.shape}")
     chunks = [*(metadata.png_chunks() if metadata else ()), *text_chunks(texts or {})]
-    # Of RGB these are figures and what data is made of, which are written once and kept.
-    encode(stream, pixels, chunks, small=pixels.ndim == 3 and pixels.shape[2] == 3)
+    encode(stream, pixels, chunks, small)
 
 
 def write_jpeg(path: str | Path, pixels: NDArray[np.uint8], quality: int = 95) -> None:

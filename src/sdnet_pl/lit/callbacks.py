@@ -35,7 +35,7 @@ from sdnet_pl.reporting.image_scores import (
     strip,
     worst_figure,
 )
-from sdnet_pl.reporting.panels import PanelRow, panel_figure, reduced, to_array
+from sdnet_pl.reporting.panels import PanelRow, panel_figure, reduced, to_array, write_figure
 from sdnet_pl.reporting.saved_config import dump, resolved, saved
 from sdnet_pl.reporting.tables import Row, image_rows, score_rows, to_csv, to_markdown
 
@@ -148,7 +148,7 @@ class Panels(Callback):
         if not trainer.is_global_zero or not self.rows:
             return
         picture = to_array(panel_figure(self.rows))
-        write_png(Path(trainer.default_root_dir) / file, picture)
+        write_png(Path(trainer.default_root_dir) / file, picture, small=True)
         log_pictures(trainer, key, [("; ".join(map(benchmark.name, self.indices)), picture)])
 
 
@@ -215,8 +215,8 @@ class ErrorsOfImages(Callback):
             log_table(trainer, f"test/{name}/per_image", ranked, [picture for _, picture in worst[name]])
         folder = Path(trainer.default_root_dir)
         write_text(folder / "images.csv", to_csv(rows))
-        write_png(folder / "errors.png", to_array(histogram_figure({n: f.errors for n, f in gathered.items()})))
-        write_png(folder / "worst.png", to_array(worst_figure(worst)))
+        write_figure(folder / "errors.png", histogram_figure({n: f.errors for n, f in gathered.items()}))
+        write_figure(folder / "worst.png", worst_figure(worst))
 
     def _gather(self, trainer: Trainer, benchmarks: Mapping[str, Benchmark]) -> dict[str, ImageScores]:
         """By benchmark, the pictures of all processes. Every process must call it."""
@@ -273,7 +273,7 @@ class RunReport(Callback):
         loggers = [logger for logger in trainer.loggers if isinstance(logger, CSVLogger)]
         files = [file for logger in loggers for file in log_files(Path(logger.root_dir))]
         if trainer.is_global_zero and files:
-            write_png(Path(trainer.default_root_dir) / "curves.png", to_array(curves_figure(read_series(files))))
+            write_figure(Path(trainer.default_root_dir) / "curves.png", curves_figure(read_series(files)))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the scores, and a file for each benchmark with its hash and its list."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from sdnet_pl.data.composition import composite_uint8
 from sdnet_pl.data.foreground_colors import estimate_foreground
+from sdnet_pl.data.image_io import write_png
 from sdnet_pl.data.sources.base import Foreground, Image
 
 # From too transparent (blue) over right (white) to too opaque (orange): Okabe and Ito's pair in the middle of each
@@ -188,3 +190,8 @@ def to_array(figure: Figure) -> Image:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def write_figure(path: str | Path, figure: Figure, texts: Mapping[str, str] | None = None) -> None:
+    """Write a figure as a small PNG; see :func:`sdnet_pl.data.image_io.write_png`."""
+    write_png(path, to_array(figure), texts=texts, small=True)
