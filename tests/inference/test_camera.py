@@ -219,10 +219,12 @@ def test_a_browser_shows_each_picture_and_the_end_and_no_page_of_others_does(tmp
 # Command
 
 SHOWING = f"""
+import signal
 import sys
 from sdnet_pl.cli import main
 from sdnet_pl.inference.video import camera
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
 camera.SYSTEMS[sys.platform] = "lavfi", {MADE!r}
 sys.exit(main(["video", "--camera", "--size", "32", "--device", "cpu", "--threads", "1", "--background", "#ff00ff"]))
 """
