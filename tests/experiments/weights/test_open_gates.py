@@ -1,0 +1,57 @@
+"""Gates that were stuck can learn, and the network gives what it gave."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.weights.open_gates import main
+from sdnet_pl.data.image_io import write_png
+from sdnet_pl.errors import InputError
+from sdnet_pl.inference.weights import Trained, read_weights, write_weights
+from sdnet_pl.nn import SDNet, create_model
+
+
+def stuck() -> SDNet:
+    """A network whose BatchNorms have seen pictures, and whose gates are 0, 1 or between, whatever it sees."""
+    torch.manual_seed(0)
+    model = create_model("sdnet-tiny")
+    model(torch.rand(4, 3, 64, 64))
+    state = model.state_dict()
+    for level in model.ampa:
+        state[f"ampa.{level}.attention.gate.2.weight"].zero_()
+        bias = state[f"ampa.{level}.attention.gate.2.bias"]
+        bias.copy_(torch.tensor([-40.0, 40.0, 0.3, -1.0]).repeat(len(bias) // 4))
+    return model.eval()
+
+
+def test_alphas_stay_and_gates_learn(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    model, before, after = stuck(), tmp_path / "before.safetensors", tmp_path / "after.safetensors"
+    write_weights(Trained("sdnet-tiny", False, {}, 64, model.state_dict(), before), before, {}, torch.float32)
+    for i in range(3):
+        write_png(tmp_path / f"photos/{i}.png", np.random.default_rng(i).integers(0, 256, (64, 64, 3), np.uint8))
+    main([str(tmp_path / "photos"), str(before), str(after)])
+    assert "3 photos differ by" in capsys.readouterr().out
+    trained = read_weights(after)
+    assert trained.network == {"attention_norm": True}
+    opened, picture = trained.build(), torch.rand(2, 3, 64, 64)
+    # Single precision, through a norm and a convolution that replace one.
+    torch.testing.assert_close(opened(picture), model(picture), atol=1e-4, rtol=0)
+    (opened(picture) - torch.rand(2, 1, 64, 64)).abs().mean().backward()
+    gradients = {name: parameter.grad for name, parameter in opened.named_parameters()}
+    for level in opened.ampa:
+        gates, shut = gradients[f"ampa.{level}.attention.gate.2.bias"], gradients[f"ampa.{level}.project.weight"]
+        assert gates is not None
+        assert gates.any()
+        assert shut is not None
+        assert shut[:, 0].any()
+
+
+def test_a_network_with_the_norm_is_refused(tmp_path: Path):
+    file = tmp_path / "norm.safetensors"
+    network = {"attention_norm": True}
+    state = create_model("sdnet-tiny", **network).state_dict()
+    write_weights(Trained("sdnet-tiny", False, network, 64, state, file), file, {}, torch.float32)
+    with pytest.raises(InputError, match="give a network with neither"):
+        main([str(tmp_path), str(file), str(tmp_path / "out.safetensors")])
