@@ -1,12 +1,16 @@
 """The table of the presets holds what their files and networks have."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from sdnet_pl.cli import main
 from sdnet_pl.inference.pretrained import locate
-from sdnet_pl.nn import create_model
+from sdnet_pl.nn import PRESETS, create_model
 from sdnet_pl.reporting.complexity import gmac, measure, state_dict_size
+from sdnet_pl.reporting.networks import read_networks
 
 
 def test_a_preset_has_two_rows(capsys: pytest.CaptureFixture[str]):
@@ -18,6 +22,24 @@ def test_a_preset_has_two_rows(capsys: pytest.CaptureFixture[str]):
     parameters = sum(p.numel() for p in create_model("sdnet-tiny", trimap=True).parameters())
     assert float(with_trimap["parameters (M)"]) == pytest.approx(parameters / 1e6, rel=1e-3)
     assert float(with_trimap["GMAC at 512×512"]) > float(without["GMAC at 512×512"]) > 1
+
+
+def test_nobody_waits_for_pytorch():
+    code = "import sys; from sdnet_pl.cli import main; main(['info']); print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "False"
+
+
+def test_the_table_is_that_of_the_networks():
+    rows = read_networks()
+    assert [row["network"] for row in rows] == [preset for preset in PRESETS for _ in range(2)]
+    for row in rows:
+        measured = measure(str(row["network"]), bool(row["trimap"]))
+        assert row.keys() == measured.keys()
+        for key, value in measured.items():
+            # The header of safetensors may become a little longer.
+            expected = pytest.approx(value, rel=1e-4) if isinstance(value, float) else value
+            assert row[key] == expected, "python -m sdnet_pl.reporting.complexity writes the table anew"
 
 
 def test_sizes_are_those_of_the_files(tmp_path):

@@ -41,17 +41,17 @@ def test_products_are_those_of_pytorchs_counter(network: str):
     assert next(model.parameters()).device.type == "cpu"  # the network stays as it is
 
 
-def test_info_runs_no_network_and_loads_neither_compiler_nor_metrics():
+def test_measuring_runs_no_network_and_loads_neither_compiler_nor_metrics():
     # Each of these takes seconds to load; a convolution at 512x512 would be done on the CPU.
     code = (
         "import sys, torch\n"
-        "from sdnet_pl.cli import main\n"
+        "from sdnet_pl.reporting.complexity import measure\n"
         "convolve, on = torch.nn.Conv2d.forward, set()\n"
         "def watched(self, x):\n"
         "    on.add(x.device.type)\n"
         "    return convolve(self, x)\n"
         "torch.nn.Conv2d.forward = watched\n"
-        "assert main(['info']) == 0\n"
+        "measure('sdnet-tiny')\n"
         "print(sorted(on), sorted({'torch._dynamo', 'torchmetrics', 'scipy', 'lightning'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,7 @@
-"""Parameters, sizes of files and work of a network, measured on itself (Table 4 of the paper)."""
+"""Parameters, sizes of files and work of a network, measured on itself (Table 4 of the paper).
+
+``python -m sdnet_pl.reporting.complexity > src/sdnet_pl/reporting/networks.csv`` writes the table that `info` prints.
+"""
 
 from io import BytesIO
 from pathlib import Path
@@ -7,7 +10,9 @@ import torch
 from torch import nn
 
 from sdnet_pl.inference.weights import Trained, weights_file
-from sdnet_pl.nn import create_model
+from sdnet_pl.nn import PRESETS, create_model
+from sdnet_pl.reporting.networks import NETWORK, TRIMAP
+from sdnet_pl.reporting.tables import to_csv
 from sdnet_pl.reporting.work import CountProducts
 
 SIDE = 512
@@ -29,8 +34,8 @@ def measure(preset: str, trimap: bool = False) -> dict[str, str | float]:
     model = create_model(preset, trimap=trimap).eval()
     weights = weights_file(Trained(preset, trimap, {}, SIDE, model.state_dict(), Path(preset)), {})
     return {
-        "network": preset,
-        "trimap": "✓" if trimap else "",
+        NETWORK: preset,
+        TRIMAP: "✓" if trimap else "",
         "parameters (M)": sum(p.numel() for p in model.parameters()) / 1e6,
         "fp16 weights (MiB)": len(weights) / 2**20,
         f"GMAC at {SIDE}×{SIDE}": gmac(model, model.in_channels),
@@ -59,3 +64,7 @@ def gmac(model: nn.Module, channels: int = 3) -> float:
     with CountProducts() as counted, torch.inference_mode():
         torch.func.functional_call(model, shapes, picture)
     return counted.total / 1e9
+
+
+if __name__ == "__main__":
+    print(to_csv([measure(preset, trimap) for preset in PRESETS for trimap in (False, True)]), end="")
