@@ -31,7 +31,7 @@ PAGES = [
     if "\n```" in path.read_text()
 ]
 BLOCK = re.compile(r"(?:^<!-- (parsed: [^\n]+|slow) -->\n)?^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PROGRAMS = ("sdnet-pl", "make", "pip", "source", "torchrun", "sbatch", "wandb", "jupyter", "curl", "docker")
+PROGRAMS = "sdnet-pl make pip source torchrun sbatch wandb jupyter curl docker git python".split()
 
 
 class Block(NamedTuple):
@@ -127,6 +127,9 @@ def check(command: list[str], run: bool) -> None:
     elif program == "sbatch":
         assert Path(arguments[0]).is_file()
         parse(["fit", *arguments[2:]])
+    elif program == "python":
+        assert arguments[0] == "-m"
+        assert (ROOT / arguments[1].replace(".", "/")).with_suffix(".py").is_file()
     elif program == "make":
         for target in arguments:
             assert "=" in target or f"\n{target}: " in (ROOT / "Makefile").read_text()
