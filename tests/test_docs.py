@@ -31,7 +31,20 @@ PAGES = [
     if "\n```" in path.read_text()
 ]
 BLOCK = re.compile(r"(?:^<!-- (parsed: [^\n]+|slow) -->\n)?^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PROGRAMS = "sdnet-pl make pip source torchrun sbatch wandb jupyter curl docker git python".split()
+PROGRAMS = (
+    "sdnet-pl",
+    "make",
+    "pip",
+    "source",
+    "git",
+    "python",
+    "curl",
+    "docker",
+    "jupyter",
+    "torchrun",
+    "sbatch",
+    "wandb",
+)
 
 
 class Block(NamedTuple):
