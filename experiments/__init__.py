@@ -20,3 +20,9 @@ def need_folders(parser: argparse.ArgumentParser, root: Path, *folders: str) -> 
             f"{root} has no {', no '.join(missing)}, whose pictures this needs; set SDNET_DATA to the folder that "
             "holds them. experiments/README.md says what is in them."
         )
+
+
+def need_new_weights(parser: argparse.ArgumentParser, path: Path) -> None:
+    """Ends the script with an error if ``path`` is no new .safetensors: nothing is replaced."""
+    if path.suffix != ".safetensors" or path.exists():
+        parser.error(f"{path} exists or does not end in .safetensors; name a new file that does.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from sdnet_pl.errors import InputError
+from experiments import need_new_weights
 from sdnet_pl.inference.weights import read_weights, write_weights
 
 
@@ -24,15 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--onto", help="add to these weights, with or without a trimap (default: the first)")
     args = parser.parse_args(arguments)
     if not 0 <= args.share <= 1:
-        raise InputError(f"share is {args.share}; give a number in [0, 1].")
+        parser.error(f"share is {args.share}; give a number in [0, 1].")
+    need_new_weights(parser, args.output)
     first, second = read_weights(args.first), read_weights(args.second)
     onto = read_weights(args.onto) if args.onto else first
     if first.trimap or (first.preset, first.network) != (second.preset, second.network) or second.trimap:
-        raise InputError(f"{args.first} and {args.second} hold different networks or take a trimap; give two of one.")
+        parser.error(f"{args.first} and {args.second} are not two weights of one network without a trimap; give such.")
     if (onto.preset, onto.network) != (first.preset, first.network):
-        raise InputError(
-            f"{args.onto} holds another network than {args.first}; give one that differs by a trimap alone."
-        )
+        parser.error(f"{args.onto} holds another network than {args.first}; give one that differs by a trimap alone.")
     licence = second.licence or onto.licence
     state = {}
     for key in sorted(onto.state.keys() & first.state.keys() & second.state.keys()):  # BatchNorm's counters are dropped

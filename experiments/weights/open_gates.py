@@ -16,12 +16,15 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from experiments import need_new_weights
 from sdnet_pl.data.image_io import list_pictures, read_rgb
-from sdnet_pl.errors import InputError
 from sdnet_pl.inference.inputs import scale_down, to_input
 from sdnet_pl.inference.weights import read_weights, write_weights
 from sdnet_pl.nn import SDNet, create_model
 from sdnet_pl.nn.ampa import AMPA
+
+LARGEST_CHANGE = 1e-3
+"""Of an alpha in [0, 1]; gates that are numbers leave 1e-5."""
 
 
 class Seen:
@@ -88,9 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("output", type=Path, help="the .safetensors to write, in fp32")
     parser.add_argument("--number", type=int, default=64, help="photos, spread over all (default: %(default)s)")
     args = parser.parse_args(arguments)
+    if args.number < 1:
+        parser.error(f"number is {args.number}; give 1 or more.")
+    need_new_weights(parser, args.output)
     trained = read_weights(args.weights)
     if trained.trimap or trained.network.get("attention_norm"):
-        raise InputError(f"{args.weights} takes a trimap or has attention_norm; give a network with neither.")
+        parser.error(f"{args.weights} takes a trimap or has attention_norm; give a network with neither.")
     files = list_pictures(args.photos)
     files = files[:: -(-len(files) // args.number)]
     photos = [torch.from_numpy(to_input(scale_down(read_rgb(file), trained.training_size)[0])) for file in files]
@@ -101,6 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     opened.eval()
     with torch.inference_mode():
         change = max(float((opened(photo) - model(photo)).abs().max()) for photo in tqdm(photos, leave=False))
+    if change > LARGEST_CHANGE:
+        parser.error(
+            f"the gates of {args.weights} follow the picture: without that alphas would differ by {change:.2g}; "
+            "train on from it as it is."
+        )
     written = trained._replace(network=network, state=opened.state_dict())
     write_weights(written, args.output, {"licence": trained.licence} if trained.licence else {}, torch.float32)
     print(f"{args.output}: alphas of {len(photos)} photos differ by {change:.2g} at most")

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from experiments.weights.average import main
-from sdnet_pl.errors import InputError
 from sdnet_pl.inference.weights import Trained, read_weights, write_weights
 from sdnet_pl.nn import create_model
 
@@ -49,12 +48,17 @@ def test_what_was_learned_is_added_to_a_network_with_a_trimap(tmp_path: Path):
     result.build()
 
 
-def test_other_networks_and_shares_are_refused(tmp_path: Path):
+def test_other_networks_shares_and_files_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     paths = [tmp_path / f"{name}.safetensors" for name in ("first", "second", "mean")]
     written(paths[0], 0, 64)
     written(paths[1], 1, 64, attention_norm=True)
-    with pytest.raises(InputError, match="different networks"):
-        main([*map(str, paths)])
-    with pytest.raises(InputError, match="share is 2"):
-        main([*map(str, paths), "--share", "2"])
+    for arguments, said in (
+        (map(str, paths), "not two weights of one network"),
+        ([*map(str, paths), "--share", "2"], "share is 2"),
+        (map(str, [*paths[:2], paths[1]]), "name a new file"),
+        (map(str, [*paths[:2], tmp_path / "mean.md"]), "name a new file"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*arguments])
+        assert said in capsys.readouterr().err
     assert not paths[2].exists()

@@ -8,7 +8,6 @@ import torch
 
 from experiments.weights.open_gates import main
 from sdnet_pl.data.image_io import write_png
-from sdnet_pl.errors import InputError
 from sdnet_pl.inference.weights import Trained, read_weights, write_weights
 from sdnet_pl.nn import SDNet, create_model
 
@@ -48,10 +47,25 @@ def test_alphas_stay_and_gates_learn(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert shut[:, 0].any()
 
 
-def test_a_network_with_the_norm_is_refused(tmp_path: Path):
-    file = tmp_path / "norm.safetensors"
-    network = {"attention_norm": True}
-    state = create_model("sdnet-tiny", **network).state_dict()
-    write_weights(Trained("sdnet-tiny", False, network, 64, state, file), file, {}, torch.float32)
-    with pytest.raises(InputError, match="give a network with neither"):
-        main([str(tmp_path), str(file), str(tmp_path / "out.safetensors")])
+def test_other_networks_and_numbers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for i in range(2):
+        write_png(tmp_path / f"photos/{i}.png", np.full((64, 64, 3), 200 * i, np.uint8))
+    model = stuck()
+    state = model.state_dict()
+    # Gates that follow the picture
+    for level in model.ampa:
+        torch.nn.init.normal_(state[f"ampa.{level}.attention.gate.2.weight"], std=30)
+    normed = create_model("sdnet-tiny", attention_norm=True).state_dict()
+    files = {}
+    for name, network, weights in (("alive", {}, state), ("normed", {"attention_norm": True}, normed)):
+        files[name] = tmp_path / f"{name}.safetensors"
+        write_weights(Trained("sdnet-tiny", False, network, 64, weights, files[name]), files[name], {}, torch.float32)
+    for name, more, said in (
+        ("alive", (), "follow the picture"),
+        ("normed", (), "give a network with neither"),
+        ("alive", ("--number", "0"), "give 1 or more"),
+    ):
+        with pytest.raises(SystemExit):
+            main([str(tmp_path / "photos"), str(files[name]), str(tmp_path / "out.safetensors"), *more])
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "out.safetensors").exists()
