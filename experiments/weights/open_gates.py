@@ -17,8 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from experiments import need_new_weights
-from sdnet_pl.data.image_io import list_pictures, read_rgb
-from sdnet_pl.inference.inputs import scale_down, to_input
+from sdnet_pl.inference.export.calibration import from_folder
 from sdnet_pl.inference.weights import read_weights, write_weights
 from sdnet_pl.nn import SDNet, create_model
 from sdnet_pl.nn.ampa import AMPA
@@ -63,8 +62,8 @@ def open_gates(model: SDNet, opened: SDNet, pictures: Sequence[Tensor]) -> None:
     seen = {level: Seen(ampa) for level, ampa in model.ampa.items() if isinstance(ampa, AMPA)}
     for picture in pictures:
         model(picture)
-    fresh = opened.state_dict()
-    state = {**fresh, **model.state_dict()}
+    kept = {key: value for key, value in model.state_dict().items() if ".attention.gate." not in key}
+    state = {**opened.state_dict(), **kept}
     for level, averages in seen.items():
         mean, variance, gates = averages.averages()
         ampa = f"ampa.{level}"
@@ -74,10 +73,7 @@ def open_gates(model: SDNet, opened: SDNet, pictures: Sequence[Tensor]) -> None:
         state[f"{ampa}.attention_norm.0.running_mean"] = mean
         state[f"{ampa}.attention_norm.0.running_var"] = variance
         for name in ("weight", "bias"):
-            state[f"{ampa}.attention.gate.0.{name}"] = fresh[f"{ampa}.attention.gate.0.{name}"]
-            state[f"{ampa}.attention.gate.2.{name}"] = torch.zeros_like(
-                fresh[f"{ampa}.attention.gate.2.{name}"]
-            )  # sigmoid(0) is one half
+            state[f"{ampa}.attention.gate.2.{name}"].zero_()  # sigmoid(0) is one half
         state[f"{ampa}.project.bias"] = state[f"{ampa}.project.bias"].double() + weight[..., 0, 0] @ (gates * mean)
         deviation = (variance + norm.eps).sqrt()
         state[f"{ampa}.project.weight"] = weight * (2 * gates * deviation).view(1, -1, 1, 1)
@@ -97,9 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trained = read_weights(args.weights)
     if trained.trimap or trained.network.get("attention_norm"):
         parser.error(f"{args.weights} takes a trimap or has attention_norm; give a network with neither.")
-    files = list_pictures(args.photos)
-    files = files[:: -(-len(files) // args.number)]
-    photos = [torch.from_numpy(to_input(scale_down(read_rgb(file), trained.training_size)[0])) for file in files]
+    photos = [torch.from_numpy(photo) for photo in from_folder(args.photos, trained.training_size, args.number)]
     network = {**trained.network, "attention_norm": True}
     torch.manual_seed(0)
     model, opened = trained.build(), create_model(trained.preset, **network)

@@ -15,21 +15,22 @@ from sdnet_pl.inference.inputs import scale_down, to_input
 PICTURES = 16
 
 
-def from_folder(folder: Path, size: int) -> list[NDArray[np.float32]]:
+def from_folder(folder: Path, size: int, number: int = PICTURES) -> list[NDArray[np.float32]]:
     """Photos spread evenly over a folder, as :class:`MattePredictor` shows them to a network.
 
     Args:
         folder: searched with its sub-folders.
         size: the longer side in pixels down to which photos are scaled.
+        number: of photos at most, at least 1.
 
     Returns:
-        At most 16 of float32 ``[1, 3, H, W]`` in [0, 1], RGB.
+        Float32 ``[1, 3, H, W]`` each, RGB in [0, 1].
 
     Raises:
         InputError: the folder is missing or empty, or a photo does not decode.
     """
     files = list_pictures(folder)
-    files = [files[i * len(files) // PICTURES] for i in range(PICTURES)] if len(files) > PICTURES else files
+    files = [files[i * len(files) // number] for i in range(number)] if len(files) > number else files
     return [to_input(scale_down(read_rgb(file), size)[0]) for file in files]
 
 
