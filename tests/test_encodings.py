@@ -124,3 +124,17 @@ def test_a_run_where_the_system_speaks_ascii(cutout_root: Path, tmp_path: Path):
     assert (tmp_path / "run/p/predictions/Łukasz.png").is_file()
     scored = (tmp_path / "run/e/images.csv").read_text("utf-8").splitlines()[1:]
     assert sorted(line.split(",")[1] for line in scored) == ["Zoë", r"caf\xe9", "Łukasz"]
+
+
+def test_labels_where_the_system_speaks_ascii(tmp_path: Path):
+    """One that is given and one that is a folder's name."""
+    for folder in ("predicted", "Łódź"):
+        (tmp_path / folder).mkdir()
+        Image.linear_gradient("L").save(tmp_path / folder / "one.png")
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    options = ["--pred=predicted", "--method=Zoë", "--alpha=Łódź", "--workers=0", "--output=out"]
+    subprocess.run([sys.executable, "-m", "sdnet_pl", "evaluate", *options], check=True, env=environment, cwd=tmp_path)
+    table = (tmp_path / "out" / "metrics.csv").read_text("utf-8")
+    assert "\nŁódź," in table
+    assert ",Zoë," in table
+    assert (tmp_path / "out" / "benchmarks" / "Łódź.yaml").is_file()

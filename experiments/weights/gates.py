@@ -13,6 +13,7 @@ from tqdm import tqdm
 from sdnet_pl.data.image_io import list_pictures, read_rgb
 from sdnet_pl.explore import inspect_picture
 from sdnet_pl.inference import load_weights
+from sdnet_pl.inference.export.calibration import some_of
 
 LEVELS = (2, 3, 4)
 SAME = 0.01  # a gate whose weights in [0, 1] lie within this of each other does not follow the picture
@@ -26,8 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--number", type=int, default=16, help="photos to look at, spread over all (default: %(default)s)"
     )
     args = parser.parse_args(arguments)
-    pictures = list_pictures(args.photos)
-    pictures = pictures[:: -(-len(pictures) // args.number)]
+    if args.number < 1:
+        parser.error(f"number is {args.number}; give 1 or more.")
+    pictures = some_of(list_pictures(args.photos), args.number)
     names = [f"ampa.{level}.attention.gate" for level in LEVELS]
     print("| weights | level | gates | the same for every photo | shut | standard deviation |")
     print("| --- | --- | --- | --- | --- | --- |")

@@ -5,12 +5,14 @@ import argparse
 from pathlib import Path
 
 from sdnet_pl.cli.options import add_no_check
+from sdnet_pl.data.files import as_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument(
         "name",
+        type=as_text,
         metavar="NAME",
         help="the benchmark as data.test or data.validation calls it, such as composition-1k; without --config: "
         "procedural",

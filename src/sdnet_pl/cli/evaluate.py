@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sdnet_pl.cli.options import add_no_check, add_output, add_workers
+from sdnet_pl.data.files import as_text
 from sdnet_pl.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
@@ -45,10 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="score only the whole image, or only the unknown region (default: both with --trimap, else whole)",
     )
     parser.add_argument(
-        "--method", metavar="NAME", help="the method that made the predictions (default: the name of their folder)"
+        "--method",
+        type=as_text,
+        metavar="NAME",
+        help="the method that made the predictions (default: the name of their folder)",
     )
     parser.add_argument(
         "--benchmark",
+        type=as_text,
         metavar="NAME",
         help="what the alphas are, such as ppm-100 (default: as `compose` called them, or the name of their folder)",
     )
@@ -83,7 +88,7 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError(f"--workers is {args.workers}; give a number of processes, or 0 for none but this one.")
     if args.trimap and args.region == "whole":
         raise InputError("--region whole scores every pixel, with or without --trimap; leave one of the two out.")
-    method = args.method or args.pred.resolve().name
+    method = args.method or as_text(args.pred.resolve().name)
     if args.benchmark and Path(args.benchmark).name != args.benchmark:
         raise InputError(f"--benchmark {args.benchmark!r} also names a file; give a name without slashes.")
     if args.pred.resolve() == args.alpha.resolve():
@@ -104,7 +109,7 @@ def _run(args: argparse.Namespace) -> int:
     regions = [args.region] if args.region else list(REGIONS) if args.trimap else ["whole"]
     workers = default_workers() if args.workers is None else args.workers
     composed = find_benchmark_folder(args.alpha)
-    benchmark = args.benchmark or (composed.file.stem if composed else args.alpha.resolve().name)
+    benchmark = args.benchmark or as_text(composed.file.stem if composed else args.alpha.resolve().name)
     names = "metrics.csv", "metrics.md", "images.csv", f"benchmarks/{benchmark}.yaml"
     if args.output and (held := [name for name in names if (args.output / name).exists()]):
         raise InputError(f"{args.output} holds {', '.join(held)} already; name another folder with -o.")

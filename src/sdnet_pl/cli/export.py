@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdnet_pl.cli.options import add_overwrite, add_weights, to_shape
-from sdnet_pl.data.files import check_writable
+from sdnet_pl.data.files import as_text, check_writable
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.export import transformers_js
 from sdnet_pl.inference.export.formats import FORMATS, companion, is_ours, is_package, require, size_on_disk
@@ -53,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "portraits); 16 spread over the folder are taken",
     )
     parser.add_argument(
-        "--licence", metavar="TEXT", help="licence of the weights, to be kept in the file; it follows the training data"
+        "--licence",
+        type=as_text,
+        metavar="TEXT",
+        help="licence of the weights, to be kept in the file; it follows the training data",
     )
     add_overwrite(parser, "replace a file that exists already")
 

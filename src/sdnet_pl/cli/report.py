@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 
 from sdnet_pl.cli.options import add_output
+from sdnet_pl.data.files import as_text
 from sdnet_pl.errors import InputError
 
 TABLES = tuple(range(1, 7))
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", type=int, required=True, choices=TABLES, help="of the paper")
     parser.add_argument(
         "--benchmark",
+        type=as_text,
         metavar="NAME",
         help="take the scores on this benchmark (default: that of the table: composition-1k, distinction-646 or "
         "ppm-100)",

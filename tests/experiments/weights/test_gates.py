@@ -38,3 +38,9 @@ def test_gates_that_are_shut_are_told_from_those_that_follow_the_photo(
     same, shut = (int(cell) for cell in rows[1][2:4])
     assert (same >= 5, 3 <= shut <= same - 2) == (True, True)
     assert float(rows[0][4]) > 0
+
+
+def test_no_photos_at_all_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), "sdnet-fast", "--number", "0"])
+    assert "number is 0; give 1 or more" in capsys.readouterr().err

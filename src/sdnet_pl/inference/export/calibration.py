@@ -1,5 +1,6 @@
 """Pictures that show an int8 network its ranges, and on which an exported network is compared with PyTorch's."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,11 @@ from sdnet_pl.inference.inputs import scale_down, to_input
 
 # Enough for the ranges of activations to settle, and a matter of seconds.
 PICTURES = 16
+
+
+def some_of(files: Sequence[Path], number: int) -> Sequence[Path]:
+    """As many files at most, at least 1, spread evenly over all."""
+    return [files[i * len(files) // number] for i in range(number)] if len(files) > number else files
 
 
 def from_folder(folder: Path, size: int, number: int = PICTURES) -> list[NDArray[np.float32]]:
@@ -29,8 +35,7 @@ def from_folder(folder: Path, size: int, number: int = PICTURES) -> list[NDArray
     Raises:
         InputError: the folder is missing or empty, or a photo does not decode.
     """
-    files = list_pictures(folder)
-    files = [files[i * len(files) // number] for i in range(number)] if len(files) > number else files
+    files = some_of(list_pictures(folder), number)
     return [to_input(scale_down(read_rgb(file), size)[0]) for file in files]
 
 
