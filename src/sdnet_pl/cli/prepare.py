@@ -8,7 +8,6 @@ import warnings
 from collections import Counter
 from collections.abc import Generator
 from contextlib import closing
-from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from sdnet_pl.cli.options import add_no_check, add_workers
 from sdnet_pl.data.prepare.base import Found, Unit, read_names
 from sdnet_pl.data.prepare.datasets import DATASETS
 from sdnet_pl.errors import InputError, InputWarning
+from sdnet_pl.version import __version__
 
 if TYPE_CHECKING:
     from sdnet_pl.data.prepare.manifest import Journal
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         root = destination / f"{UNPACKED}{archive[:12]}"
     header = {
         "dataset": args.name,
-        "version": version("sdnet_pl"),
+        "version": __version__,
         "source": args.source.resolve().name,
         "archive_sha256": archive,
         "max_side": args.max_side,

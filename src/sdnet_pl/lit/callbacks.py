@@ -38,22 +38,14 @@ from sdnet_pl.reporting.image_scores import (
 from sdnet_pl.reporting.panels import PanelRow, panel_figure, reduced, to_array, write_figure
 from sdnet_pl.reporting.saved_config import dump, resolved, saved
 from sdnet_pl.reporting.tables import Row, image_rows, score_rows, to_csv, to_markdown
+from sdnet_pl.version import __version__
 
 if sys.platform != "win32":  # where Python lacks it
     import resource
 
 
 # What computes the samples and the steps of a run: other versions need not repeat it.
-VERSIONS = (
-    "sdnet_pl",
-    "lightning",
-    "torch",
-    "albumentations",
-    "kornia",
-    "numpy",
-    "opencv-python-headless",
-    "pillow",
-)
+VERSIONS = ("lightning", "torch", "albumentations", "kornia", "numpy", "opencv-python-headless", "pillow")
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -82,7 +74,8 @@ class SaveRunConfig(SaveConfigCallback):
         while path.exists():
             number += 1
             path = path.with_name(f"config-{number}.yaml")
-        versions = [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in VERSIONS)]
+        versions = [f"Python {platform.python_version()}", f"sdnet_pl {__version__}"]
+        versions += [f"{name} {version(name)}" for name in VERSIONS]
         write_text(path, f"# {', '.join(versions)}\n{dump(config)}")
         for logger in trainer.loggers:
             logger.log_hyperparams(resolved(config))

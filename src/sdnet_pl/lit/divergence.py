@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from shlex import quote
@@ -17,6 +16,7 @@ from sdnet_pl.data.batches import TrainingBatch
 from sdnet_pl.data.files import write_bytes, write_text
 from sdnet_pl.errors import InputError
 from sdnet_pl.reporting.saved_config import newest_config
+from sdnet_pl.version import __version__
 
 
 class Divergence(Callback):
@@ -100,7 +100,7 @@ class Divergence(Callback):
                     None if broken else _keep_weights(module, file.with_suffix(".ckpt"), trainer.current_epoch)
                 )
             record = {
-                "sdnet_pl": version("sdnet_pl"),
+                "sdnet_pl": __version__,
                 "step": step,
                 "epoch": trainer.current_epoch,
                 "seed": module.data.seed,

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +15,7 @@ from sdnet_pl.lit.loggers import log_model
 from sdnet_pl.lit.module import SDNetModule
 from sdnet_pl.reporting.saved_config import newest_config
 from sdnet_pl.reporting.tables import NETWORK, Row, to_markdown
+from sdnet_pl.version import __version__
 
 
 def save_model_card(trainer: Trainer, module: SDNetModule, checkpoint: Path, rows: Sequence[Row]) -> None:
@@ -60,7 +60,7 @@ def model_card(module: SDNetModule, trained: Trained, checkpoint: str, config: s
     facts = [
         f"{sum(parameter.numel() for parameter in module.model.parameters()):,} parameters",
         f"takes a photo{' and its trimap' if trained.trimap else ''}",
-        f"trained with sdnet_pl {version('sdnet_pl')}: epochs {module.trainer.current_epoch}, "
+        f"trained with sdnet_pl {__version__}: epochs {module.trainer.current_epoch}, "
         f"steps {module.trainer.global_step:,}, crops of {trained.training_size} pixels",
     ]
     if own:

@@ -5,7 +5,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from sdnet_pl.inference.onnx_network import OnnxNetwork
 from sdnet_pl.nn import SDNet, fold_batch_norm
 from sdnet_pl.nn.ampa import SqueezeExcitation
 from sdnet_pl.nn.sdnet import MIN_SIZE
+from sdnet_pl.version import __version__
 
 OPSET = 18  # the lowest of torch's exporter
 
@@ -253,7 +253,7 @@ def _tidy(proto: onnx.ModelProto) -> onnx.ModelProto:
             smallest = np.finfo(values.dtype).smallest_normal
             flushed = np.where(np.abs(values) < smallest, values.dtype.type(0), values)
             weights.CopyFrom(onnx.numpy_helper.from_array(flushed, weights.name))
-    proto.producer_name, proto.producer_version = "sdnet_pl", version("sdnet_pl")
+    proto.producer_name, proto.producer_version = "sdnet_pl", __version__
     proto.graph.name = "sdnet"
     return proto
 

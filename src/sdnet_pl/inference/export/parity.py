@@ -10,7 +10,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +20,7 @@ from sdnet_pl.data.files import naming
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.export.formats import FORMATS
 from sdnet_pl.inference.inputs import MIN_SIZE
+from sdnet_pl.version import __version__
 
 if TYPE_CHECKING:
     from sdnet_pl.nn import SDNet
@@ -130,7 +130,7 @@ def describe(model: "SDNet", precision: str, shape: tuple[int, int] | None) -> d
     dtype = "float16" if precision == "fp16" else "float32"
     batch, height, width = (1, *shape) if shape else ("batch", "height", "width")
     return {
-        "sdnet_pl_version": version("sdnet_pl"),
+        "sdnet_pl_version": __version__,
         "trimap": json.dumps(model.trimap),
         "input": f"image: {channels}, {dtype} in [0, 1], NCHW [{batch}, {model.in_channels}, {height}, {width}]",
         "output": f"alpha: {dtype} in [0, 1], NCHW [{batch}, 1, {height}, {width}]",

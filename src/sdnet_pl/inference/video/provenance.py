@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import av
@@ -10,6 +9,7 @@ import av
 from sdnet_pl.data.files import read_text
 from sdnet_pl.data.provenance import SOFTWARE, foreign, is_ours, was_made_of
 from sdnet_pl.inference.video.formats import url_of
+from sdnet_pl.version import __version__
 
 FRAMES = "frames.ffconcat"
 """What lists the pictures of a folder with their durations."""
@@ -47,7 +47,7 @@ def comment_of(metadata: Mapping[str, str], job: str) -> str:
         metadata: of the original.
         job: what the cut-out is made of and how, by :func:`sdnet_pl.data.provenance.job_hash`.
     """
-    return f"{_MARK.sub('', _comment(metadata))} [{SOFTWARE} {version(SOFTWARE)} job {job}]".strip()
+    return f"{_MARK.sub('', _comment(metadata))} [{SOFTWARE} {__version__} job {job}]".strip()
 
 
 def is_own_video(path: Path) -> bool:
