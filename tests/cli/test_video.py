@@ -8,6 +8,7 @@ import pytest
 
 from sdnet_pl.cli import video
 from sdnet_pl.errors import InputError
+from sdnet_pl.inference.video.jobs import plan
 from sdnet_pl.inference.video.parts import Parts
 from sdnet_pl.inference.video.provenance import is_own_video
 from tests.videos import frames_of, make_video
@@ -133,12 +134,21 @@ def test_what_is_refused_before_the_network_is_loaded(tmp_path, clip, monkeypatc
     assert "https://a.b/c.mp4 is a URL" in refused("https://a.b/c.mp4")
     assert "x*.mp4 matches no video" in refused(tmp_path / "x*.mp4")
     assert "neither a colour" in refused(clip, "--background", "grene")
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "clip.mov").write_bytes(clip.read_bytes())
-    assert "would both be written to" in refused(clip, tmp_path / "sub" / "clip.mov", "-o", tmp_path / "out")
     (tmp_path / "file").touch()
     assert "file is a file" in refused(clip, "-o", tmp_path / "file")
     assert not list(tmp_path.glob("*cutout*"))
+
+
+def test_videos_of_one_name_get_distinct_ones(tmp_path, clip):
+    other, moved, link = tmp_path / "clip.mov", tmp_path / "sub" / "clip.mp4", tmp_path / "link.mp4"
+    moved.parent.mkdir()
+    for copy in (other, moved):
+        copy.write_bytes(clip.read_bytes())
+    link.symlink_to(clip)
+    into = [job.target for job in plan([clip, moved, link], tmp_path / "out", "mov", True)]
+    assert into == [tmp_path / "out/clip.mp4_cutout.mov", tmp_path / "out/sub/clip.mp4_cutout.mov"]
+    beside = [job.target for job in plan([clip, other, moved], None, "png", True)]
+    assert beside == [tmp_path / "clip.mp4_cutout", tmp_path / "clip.mov_cutout", tmp_path / "sub/clip_cutout"]
 
 
 def test_no_permission_is_a_sentence(tmp_path, clip, monkeypatch):

@@ -45,6 +45,9 @@ def _is_foreign_file(path: Path) -> bool:
 def plan(videos: Sequence[Path], output: Path | None, suffix: str | None, alpha: bool) -> list[Job]:
     """Which file is written from which video, in the order given.
 
+    Names are ``clip_cutout.webm``; videos that would have one name keep their suffixes or the folders in which they
+    differ. A video that comes again, by a link too, is written once.
+
     Args:
         videos: files.
         output: a file; or a folder, which need not exist; by default the folder of each video.
@@ -55,6 +58,8 @@ def plan(videos: Sequence[Path], output: Path | None, suffix: str | None, alpha:
         InputError: a video is missing, the format is unknown or does not fit, a single file is to hold several videos,
             or a video or a file that this package did not write would be replaced.
     """
+    from sdnet_pl.data.files import as_file
+    from sdnet_pl.data.output_names import distinct_names
     from sdnet_pl.inference.video.provenance import require_own
 
     if output is not None and output.suffix and not output.is_dir():
@@ -67,17 +72,23 @@ def plan(videos: Sequence[Path], output: Path | None, suffix: str | None, alpha:
     check_format(PICTURES if chosen == PICTURES else f".{chosen}", alpha, f"--format {chosen}")
     if output is not None and output.is_file() and not is_video_name(output.suffix):
         raise InputError(f"{output} is a file; give a folder, or a file that ends in {TRANSPARENT}.")
-    jobs: dict[Path, Path] = {}
+    once: dict[Path, Path] = {}
     for video in videos:
         if not video.exists():
             raise InputError(f"{video} does not exist; give videos, and where to write last.")
-        target = _target(video, output, chosen)
+        once.setdefault(video.resolve(), video)
+    videos = [*once.values()]
+    ending = "" if chosen == PICTURES else f".{chosen}"
+    one_file = output is not None and is_video_name(output.suffix) and not output.is_dir()
+    names = distinct_names([(video, Path(video.name) if output else video) for video in videos], siblings=False)
+    jobs = []
+    for video, name in zip(videos, names, strict=True):
+        target = output if output and one_file else as_file((output or Path()) / f"{name}_cutout{ending}")
         if target.resolve() == video.resolve():
             raise InputError(f"{video} would be overwritten by its own cut-out; give another name.")
-        if (other := jobs.setdefault(target, video)) != video:
-            raise InputError(f"{other} and {video} would both be written to {target}; rename one.")
         require_own(target)
-    return [Job(video, target) for target, video in jobs.items()]
+        jobs.append(Job(video, target))
+    return jobs
 
 
 def plan_folder(videos: Sequence[Path], folder: Path, output: Path, alpha: bool) -> list[Job]:
@@ -110,10 +121,3 @@ def number_of(job: Job, options: Sequence[object]) -> str:
     from sdnet_pl.data.provenance import job_hash
 
     return job_hash(sha256(job.video), *options, job.target.suffix)
-
-
-def _target(video: Path, output: Path | None, suffix: str) -> Path:
-    if output is not None and is_video_name(output.suffix) and not output.is_dir():
-        return output
-    name = f"{video.stem}_cutout" + ("" if suffix == PICTURES else f".{suffix}")
-    return (output or video.parent) / name
