@@ -2,6 +2,7 @@
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import sdnet_pl
+from sdnet_pl.cli import main
 
 PACKAGE = Path(sdnet_pl.__file__).parent
 SCRIPTS = [Path(__file__).parents[1] / folder for folder in ("benchmarks", "experiments")]
@@ -124,6 +126,29 @@ def test_a_run_where_the_system_speaks_ascii(cutout_root: Path, tmp_path: Path):
     assert (tmp_path / "run/p/predictions/Łukasz.png").is_file()
     scored = (tmp_path / "run/e/images.csv").read_text("utf-8").splitlines()[1:]
     assert sorted(line.split(",")[1] for line in scored) == ["Zoë", r"caf\xe9", "Łukasz"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["fit", "--run_dir", "caf\udce9"],
+        ["predict", "--data.predict", "caf\udce9.jpg", "--model.weights", "sdnet-fast"],
+        ["export", "caf\udce9.onnx"],
+        ["export", "caf\udce9.safetensors"],
+        ["export", "fast.onnx", "--weights", "caf\udce9.safetensors"],
+    ],
+    ids=" ".join,
+)
+def test_names_that_configs_and_weights_cannot_hold(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(PACKAGE / "weights" / "sdnet-fast.safetensors", "caf\udce9.safetensors")
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert r"caf\xe9" in said
+    assert "is not read as UTF-8, which configs and files of weights need; rename it." in said
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_labels_where_the_system_speaks_ascii(tmp_path: Path):

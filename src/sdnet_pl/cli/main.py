@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import sdnet_pl
-from sdnet_pl.data.files import name_full_disk
+from sdnet_pl.data.files import as_text, name_full_disk, require_utf8
 from sdnet_pl.errors import InputError, InputWarning, mistyped
 
 # Those of lightning.py
@@ -92,7 +92,7 @@ def _plain_warnings() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, InputWarning):
-            print(f"sdnet-pl: warning: {message}", file=sys.stderr)
+            print(f"sdnet-pl: warning: {as_text(str(message))}", file=sys.stderr)
         else:
             usual(message, category, *place, **more)
 
@@ -110,6 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show_any_text()
     try:
         if arguments and arguments[0] in LIGHTNING_COMMANDS:
+            for argument in arguments:
+                require_utf8(argument)
             return int(_module("lightning").run(arguments))
         Parser.arguments = arguments
         args = _parser(arguments).parse_args(arguments)
@@ -117,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         # From a loader process the message arrives with that process's traceback before it.
         message = str(error).rpartition(f"{InputError.__module__}.{InputError.__name__}: ")[2].strip()
-        print(f"sdnet-pl: error: {message}", file=sys.stderr)
+        print(f"sdnet-pl: error: {as_text(message)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -126,7 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno is None:  # not of the operating system
             raise
         name_full_disk(error, [Path(), tempfile.gettempdir(), Path.home()])
-        print(f"sdnet-pl: error: {error}; check the path, its permissions and the free space.", file=sys.stderr)
+        print(
+            f"sdnet-pl: error: {as_text(str(error))}; check the path, its permissions and the free space.",
+            file=sys.stderr,
+        )
         return 2
     except UnicodeEncodeError as error:
         if sys.getfilesystemencoding() == "utf-8":

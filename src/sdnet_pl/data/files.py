@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -213,6 +214,21 @@ def as_text(name: str) -> str:
     except UnicodeEncodeError:  # text already, of which the system's encoding lacks a character
         content = name.encode("utf-8", "surrogateescape")
     return content.decode("utf-8", "backslashreplace")
+
+
+def require_utf8(name: str | Path) -> None:
+    """For what cannot hold other names of files: configs, and the formats of networks.
+
+    Raises:
+        InputError: the name holds bytes that are not UTF-8, or that the system's encoding does not read as UTF-8.
+    """
+    try:
+        str(name).encode()
+    except UnicodeEncodeError:
+        remedy = "rename it" if sys.getfilesystemencoding() == "utf-8" else "set PYTHONUTF8=1"
+        raise InputError(
+            f"{as_text(str(name))} is not read as UTF-8, which configs and files of weights need; {remedy}."
+        ) from None
 
 
 def as_file(path: str | Path) -> Path:

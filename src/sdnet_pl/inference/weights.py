@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from sdnet_pl.data.files import write_bytes
+from sdnet_pl.data.files import require_utf8, write_bytes
 from sdnet_pl.errors import InputError, did_you_mean
 from sdnet_pl.inference.export.formats import FORMATS
 from sdnet_pl.inference.pretrained import DEFAULT, check_damage, locate, pretrained_weights
@@ -187,6 +187,7 @@ def read_weights(weights: str | Path) -> Trained:
             source=path,
             licence=checkpoint.get("licence"),
         )
+    require_utf8(path)
     check_damage(path)
     try:
         with safe_open(path, "pt") as file:
