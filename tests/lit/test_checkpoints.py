@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -101,14 +102,80 @@ def test_a_resumed_run_knows_its_best_one(tmp_path: Path, monkeypatch: pytest.Mo
     assert steps(run) == {"best": 6, "step-0000002": 2, "last": 6}
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ({"save_top_k": 2}, {"save_top_k": 1}, {"best": 2, "step-0000003": 3}),
+        ({"save_top_k": -1}, {"save_top_k": 2}, {"best": 2, "step-0000001": 1, "step-0000004": 4}),
+        ({"save_top_k": 1}, {"save_top_k": 2}, {"best": 2, "step-0000004": 4}),
+        ({}, {"every_n_epochs": 2}, {"best": 2}),
+        ({"every_n_epochs": 2}, {"every_n_train_steps": 1}, {"best": 2}),
+        ({}, {"train_time_interval": timedelta(0)}, {"best": 2}),
+    ],
+)
+def test_a_run_resumed_with_other_settings_keeps_its_best_one(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any], kept: dict[str, int]
+):
+    """What is no longer among the best is left on the disk when the fit resumes."""
+    fit(tmp_path, [3, 1, 2], **before)
+    best = fit(tmp_path, [3, 1, 2, 1.5], str(tmp_path / "last.ckpt"), **after)
+    assert steps(tmp_path) == {**kept, "last": 4}
+    assert best.best_model_path == str(tmp_path / "best.ckpt")
+    fit(tmp_path, [3, 1, 2, 1.5, 0.5, 0.2], str(tmp_path / "last.ckpt"), **after)
+    assert steps(tmp_path)["best"] == 6
+
+
+@pytest.mark.parametrize("weights_only", [False, True])
+def test_a_best_one_of_another_score_is_kept_under_another_name(tmp_path: Path, weights_only: bool):
+    options: dict[str, Any] = {"save_weights_only": weights_only}
+    fit(tmp_path, [3, 1, 2], **options)
+    with pytest.warns(UserWarning, match=r"best\.ckpt does not say how it .*mode max.* kept as best-earlier\.ckpt"):
+        best = fit(tmp_path, [3, 1, 2, 4], str(tmp_path / "last.ckpt"), mode="max", **options)
+    assert steps(tmp_path) == {"best-earlier": 2, "best": 4, "last": 4}
+    assert best.best_model_path == str(tmp_path / "best.ckpt")
+    fit(tmp_path, [3, 1, 2, 4, 2], str(tmp_path / "last.ckpt"), mode="max", **options)
+    assert steps(tmp_path) == {"best-earlier": 2, "best": 4, "last": 5}
+    (tmp_path / "best.ckpt").write_bytes(b"damaged")
+    fit(tmp_path, [3, 1, 2, 4, 2, 1], str(tmp_path / "last.ckpt"), mode="max", **options)
+    assert (tmp_path / "best-earlier-2.ckpt").read_bytes() == b"damaged"
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["global_step"] == 6
+
+
+@pytest.mark.parametrize(
+    ("save_top_k", "kept"), [(1, {}), (2, {"step-0000003": 3}), (-1, {f"step-000000{n}": n for n in (1, 3)})]
+)
+def test_a_run_resumed_from_an_older_checkpoint_keeps_its_best_one(
+    tmp_path: Path, save_top_k: int, kept: dict[str, int]
+):
+    """As where a kill comes between best.ckpt and last.ckpt."""
+    fit(tmp_path / "older", [3], save_top_k=save_top_k)
+    fit(tmp_path / "run", [3, 1, 2], save_top_k=save_top_k)
+    older = (tmp_path / "older/last.ckpt").rename(tmp_path / "run/last.ckpt")
+    best = fit(tmp_path / "run", [3, 1, 2], str(older), save_top_k=save_top_k)
+    assert steps(tmp_path / "run") == {"best": 2, **kept, "last": 3}
+    assert best.best_model_path == str(tmp_path / "run/best.ckpt")
+
+
+def test_a_fit_that_resumes_elsewhere_leaves_the_first_directory_alone(tmp_path: Path):
+    fit(tmp_path / "one", [1, 2], save_top_k=2)
+    before = {file: file.read_bytes() for file in (tmp_path / "one").iterdir()}
+    best = fit(tmp_path / "two", [1, 2, 3], str(tmp_path / "one/last.ckpt"), save_top_k=2)
+    assert {file: file.read_bytes() for file in (tmp_path / "one").iterdir()} == before
+    assert best.best_model_path == str(tmp_path / "two/best.ckpt")
+    assert steps(tmp_path / "two") == {"best": 3, "last": 3}
+
+
 def test_an_older_run_goes_on_with_its_best_one(tmp_path: Path):
-    """Lightning's own callback wrote its checkpoints."""
+    """Lightning's own callback wrote its checkpoints, or one that was keyed like it."""
     fit(tmp_path, [3, 1, 2])
-    held = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    (key,) = (key for key in held["callbacks"] if "val/mad" in key)
-    assert key.startswith("ModelCheckpoint{")
-    del held["callbacks"][key]["best_step"]
-    torch.save(held, tmp_path / "last.ckpt")
+    for file in tmp_path.iterdir():
+        held = torch.load(file, weights_only=True)
+        (key,) = (key for key in held["callbacks"] if "val/mad" in key)
+        state = held["callbacks"].pop(key)
+        del state["best_step"]
+        every = "'every_n_train_steps': 0, 'every_n_epochs': 1, 'train_time_interval': None"
+        held["callbacks"][f"ModelCheckpoint{{'monitor': 'val/mad', 'mode': 'min', {every}}}"] = state
+        torch.save(held, file)
     fit(tmp_path, [3, 1, 2, 4], str(tmp_path / "last.ckpt"))
     assert steps(tmp_path) == {"best": 2, "last": 4}
 
