@@ -27,6 +27,7 @@ from sdnet_pl.data.batches import TrainingBatch
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.weights import load_weights, read_weights
 from sdnet_pl.lit import SDNetModule
+from sdnet_pl.lit.checkpoints import BestCheckpoint
 from sdnet_pl.lit.module import _compiled
 from tests.conftest import SMALL
 
@@ -133,6 +134,19 @@ def test_the_saved_config_runs_again_to_the_same_losses_and_scores(
         assert f", {name} {version(name)}" in versions
     assert contents(again).keys() == before.keys()
     assert contents(trained) == before  # nothing of the second run lands in the first one's directory
+
+
+def test_the_best_checkpoint_is_that_of_the_highest_iou(compose, tiny_fit: Fit, tmp_path: Path, capsys):
+    iou = "--checkpoint.monitor=val/held_out/iou_whole"
+    for arguments, mode in (([iou], "max"), ([iou, "--checkpoint.mode=max"], "max"), ([], "min")):
+        (best,) = compose(tiny_fit(tmp_path / "run", *arguments)).trainer.checkpoint_callbacks[:1]
+        assert (type(best), best.mode) == (BestCheckpoint, mode)
+    message = error_of(capsys, tiny_fit(tmp_path / "run", iou, "--checkpoint.mode=min"))
+    assert "checkpoint.mode is min, and of val/held_out/iou_whole the maximum is the best; set it to max." in message
+    assert "val/mad the minimum is" in error_of(capsys, tiny_fit(tmp_path / "run", "--checkpoint.mode=max"))
+    stop = ["--trainer.callbacks=EarlyStopping", iou.replace("checkpoint", "trainer.callbacks")]
+    assert "The mode of a callback is min" in error_of(capsys, tiny_fit(tmp_path / "run", *stop))
+    compose(tiny_fit(tmp_path / "run", *stop, "--trainer.callbacks.mode=max"))
 
 
 def test_the_last_checkpoint_is_that_of_the_last_epoch_whatever_it_scored(tiny_fit: Fit, tmp_path: Path):

@@ -45,6 +45,7 @@ from sdnet_pl.lit.model_card import save_model_card
 from sdnet_pl.lit.module import HEADLINE, SDNetModule
 from sdnet_pl.lit.predictions import PredictionWriter
 from sdnet_pl.lit.stopping import StopAfterBatch, StopSignals
+from sdnet_pl.metrics.headings import HIGHER_IS_BETTER, METRIC_LABELS
 from sdnet_pl.reporting.saved_config import dump, with_references
 
 RUN_DIR_VARIABLE = "SDNET_RUN_DIR"
@@ -161,7 +162,7 @@ class SDNetCLI(LightningCLI):
                 f"{self.config.subcommand} needs a trained network; name one: --ckpt_path RUN/best.ckpt, or "
                 "--model.weights sdnet-fast for one that ships."
             )
-        named = held.keys() if fit else held.keys() & self._model_keys_given()
+        named = held.keys() if fit else held.keys() & self._keys_given("model")
         for key, value in held.items():
             asked = config.model[key] or value.__class__()
             if key in named and asked != value:
@@ -176,9 +177,11 @@ class SDNetCLI(LightningCLI):
         """Settle the run's directory, its seed and its loggers, which depend on each other.
 
         Raises:
-            InputError: the directory holds another run.
+            InputError: the directory holds another run, or the worst checkpoint would be kept as the best.
         """
         config = self._command()
+        if self.config.subcommand == "fit":
+            self._settle_modes(config)
         # Run again from its saved config, a run must not write into this one's directory.
         given = config.clone()
         given.run_dir = given.trainer.default_root_dir = None
@@ -303,9 +306,34 @@ class SDNetCLI(LightningCLI):
             path = base.with_name(f"{base.name}-{number}")
         return path
 
-    def _model_keys_given(self) -> set[str]:
+    def _settle_modes(self, config: Namespace) -> None:
+        """Take the mode of the score that is monitored, where it is known, and refuse the other one."""
+        callbacks = config.trainer.callbacks
+        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+        parts = [callback.get("init_args", Namespace()) for callback in callbacks if isinstance(callback, Namespace)]
+        for part in (config.checkpoint, *parts):
+            mode = _mode_of(part.get("monitor"))
+            if mode is None or part.get("mode", mode) == mode:
+                continue
+            if part is config.checkpoint and "mode" not in self._keys_given("checkpoint"):
+                part.mode = mode
+                continue
+            option = "--checkpoint.mode" if part is config.checkpoint else "The mode of a callback"
+            raise InputError(
+                f"{option} is {part.mode}, and of {part.monitor} the {mode}imum is the best; set it to {mode}."
+            )
+
+    def _keys_given(self, group: str) -> set[str]:
         given = self.parser.parse_args(sys.argv[1:], defaults=False)
-        return set(given[given.subcommand].get("model", Namespace()).keys())
+        return set(given[given.subcommand].get(group, Namespace()).keys())
+
+
+def _mode_of(monitor: str | None) -> str | None:
+    """Whether the min or the max of a score is the best; none where that is not known."""
+    score = (monitor or "").rpartition("/")[2]
+    if monitor != HEADLINE and score not in METRIC_LABELS:
+        return None
+    return "max" if score in HIGHER_IS_BETTER else "min"
 
 
 def _warn_of_an_idle_root(data: Namespace) -> None:

@@ -15,3 +15,5 @@ METRIC_LABELS: dict[str, tuple[str, float]] = {
     "connectivity_whole": ("Conn/1000 (whole image)", 1.0),
     "connectivity_unknown": ("Conn/1000 (unknown region)", 1.0),
 }
+# All others are errors.
+HIGHER_IS_BETTER = ("iou_whole",)
