@@ -325,6 +325,8 @@ def test_the_newest_checkpoint_is_one_that_a_fit_can_go_on_from(checkpoint: Path
     add("hpc_ckpt_3.ckpt", b"", 9)
     add("last.ckpt", whole[:-100], 8)
     add("best.ckpt", checkpoint.read_bytes(), 7)  # weights alone
+    (tmp_path / "last-moved.ckpt").symlink_to("gone.ckpt")
+    (tmp_path / "last-folder.ckpt").mkdir()
     assert newest_checkpoint(tmp_path) is None
     add("step-0000008.ckpt", whole, 3)
     assert newest_checkpoint(tmp_path) == tmp_path / "step-0000008.ckpt"

@@ -1,5 +1,6 @@
-"""Fits of a caller that was killed."""
+"""Fits of a caller that was killed, and what an earlier fit has left."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
+import torch
 
 from sdnet_pl.launch import fits
 
@@ -48,3 +50,39 @@ def test_a_fit_that_outlives_its_caller_is_waited_for(tmp_path: Path, monkeypatc
     assert (run / "metrics.csv").exists()
     assert f"Waiting for the fit that is still running in {run}" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"run", "gate"}
+
+
+def test_what_does_not_load_is_kept_beside_the_new_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    """Also where that fails."""
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("notes.txt", "last.ckpt"):
+        (run / name).write_text("mine")
+
+    def fails(command: list[str], **options: object) -> None:
+        assert not run.exists()
+        assert not any(argument.startswith("--ckpt_path") for argument in command)
+        raise subprocess.CalledProcessError(2, command)
+
+    monkeypatch.setattr(fits.subprocess, "run", fails)
+    with pytest.raises(subprocess.CalledProcessError):
+        fits.finish(run, [])
+    (kept,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    assert {path.name for path in kept.iterdir()} == {"notes.txt", "last.ckpt"}
+    assert f"{run} holds no checkpoint that loads; it is kept as {kept.name}." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ESTALE, "Stale file handle"), MemoryError(), RuntimeError("can't allocate memory: ...")]
+)
+def test_a_checkpoint_that_cannot_be_read_now_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "last.ckpt").touch()
+    monkeypatch.setattr(torch, "load", lambda *_, **__: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(fits.subprocess, "run", None)
+    with pytest.raises(type(error)):
+        fits.finish(run, [])
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["run"]

@@ -346,9 +346,13 @@ def newest_checkpoint(run: Path) -> Path | None:
 
     Args:
         run: its directory.
+
+    Raises:
+        OSError: A file cannot be read now, as on a disk that is gone; it may load later.
+        MemoryError, RuntimeError: The memory does not suffice for one.
     """
     for names in (("hpc_ckpt_*.ckpt", "last*.ckpt"), ("*.ckpt",)):
-        files = {file for name in names for file in run.glob(name)}
+        files = {file for name in names for file in run.glob(name) if file.is_file()}
         for file in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
             if _loads(file):
                 return file
@@ -364,7 +368,13 @@ def architecture(checkpoint: dict[str, Any]) -> dict[str, Any]:
 def _loads(file: Path) -> bool:
     try:
         held = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:  # damaged files make it raise nearly everything
+    except FileNotFoundError:
+        return False
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # damaged files make it raise nearly everything
+        if "allocate memory" in str(error):  # torch's own MemoryError
+            raise
         return False
     # A fit cannot resume from weights alone.
     return isinstance(held, dict) and ("state_dict" not in held or bool(held.get("optimizer_states")))

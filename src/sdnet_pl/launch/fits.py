@@ -1,8 +1,8 @@
 """Fits in processes of their own, for what runs many of them."""
 
-import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,12 +16,13 @@ def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") ->
     A fit outlives a caller that is killed; a later call waits for it.
 
     Args:
-        run_dir: The run's directory. One without a checkpoint that loads starts again.
+        run_dir: The run's directory. One without a checkpoint that loads starts again; what it holds is kept beside it.
         arguments: Of `sdnet-pl fit`, without the directory.
         module: What takes the place of `python -m sdnet_pl`.
 
     Raises:
         subprocess.CalledProcessError: The fit failed.
+        OSError, MemoryError, RuntimeError: A checkpoint cannot be read now, and may load later.
     """
     if (run_dir / "metrics.csv").exists():
         return
@@ -36,7 +37,9 @@ def finish(run_dir: Path, arguments: Sequence[str], module: str = "sdnet_pl") ->
         if not (run_dir / "metrics.csv").exists():
             newest = newest_checkpoint(run_dir)
             if run_dir.exists() and newest is None:
-                shutil.rmtree(run_dir)
+                aside = run_dir.with_name(f"{run_dir.name}.stopped-{int(time.time())}")
+                run_dir.rename(aside)
+                print(f"{run_dir} holds no checkpoint that loads; it is kept as {aside.name}.", file=sys.stderr)
             resume = [] if newest is None else [f"--ckpt_path={newest}"]
             command = [sys.executable, "-m", module, "fit", *arguments, f"--run_dir={run_dir}", *resume]
             subprocess.run(command, check=True, pass_fds=[lock.fileno()])  # which holds the lock as long as it lives
