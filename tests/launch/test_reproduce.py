@@ -11,6 +11,7 @@ from PIL import Image
 
 from sdnet_pl.cli import main, report
 from sdnet_pl.cli.reproduce import prepare_stand_ins
+from sdnet_pl.data.provenance import is_ours
 from sdnet_pl.errors import InputError
 from sdnet_pl.launch import reproduce, standins
 from sdnet_pl.reporting.paper import read_paper
@@ -103,6 +104,20 @@ def test_a_page_keeps_its_head_and_gets_each_footnote_once(tmp_path: Path):
     assert (page.parent / "images/figure1.png").read_bytes() == (tmp_path / "figure1.png").read_bytes()
 
 
+def test_a_picture_of_others_beside_the_page_is_refused_before_the_trainings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    page, figure = tmp_path / "page.md", tmp_path / "images/figure1.png"
+    page.touch()
+    figure.parent.mkdir()
+    Image.new("RGB", (4, 4)).save(figure)
+    before = figure.read_bytes()
+    monkeypatch.setattr(reproduce, "train", None)
+    assert main(["reproduce", "--table", "4", "--root", str(tmp_path / "runs"), "--page", str(page)]) == 2
+    assert f"{figure} exists and was not written by sdnet-pl" in capsys.readouterr().err
+    assert (figure.read_bytes(), page.read_bytes()) == (before, b"")
+
+
 def test_the_page_in_the_docs_holds_every_row_of_the_paper_and_of_ours():
     text = (DOCS / "reproduction.md").read_text("utf-8").partition(reproduce.WRITTEN)[2]
     pages = dict(zip(range(1, 7), text.split("\n## Table ")[1:], strict=True))
@@ -110,4 +125,4 @@ def test_the_page_in_the_docs_holds_every_row_of_the_paper_and_of_ours():
         for row in table.rows:
             (line,) = (line for line in pages[number].splitlines() if line.startswith(f"| {' | '.join(row.cells)} |"))
             assert (row.run is not None) == ("| sdnet (" in line)
-    assert (DOCS / "images/figure1.png").is_file()
+    assert is_ours(DOCS / "images/figure1.png")  # so that it is replaced when the page is written again

@@ -29,14 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser, "of each network (default: one a core)")
     parser.add_argument("--rounds", type=int, default=20, metavar="N", help="timed pictures of each (default: 20)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="the table as csv too")
-    add_overwrite(parser, "replace a csv that exists already")
+    add_overwrite(parser, "replace a csv that this command wrote")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table: milliseconds of a picture, memory and file size.
 
     Raises:
-        InputError: a model, a size or a number is wrong, or the csv exists already or cannot be written.
+        InputError: a model, a size or a number is wrong, or the csv exists already, is of someone else or cannot be
+            written.
     """
     shapes = [to_shape("--sizes", text) for text in dict.fromkeys(args.sizes)]
     for name in ("threads", "rounds"):
@@ -49,9 +50,12 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"{args.csv} exists already; give --overwrite to replace it, or another name.")
         check_writable(args.csv)
     from sdnet_pl.data.parallel import usable_cores
-    from sdnet_pl.reporting.latency import candidates, measure
+    from sdnet_pl.data.provenance import require_own_table
+    from sdnet_pl.reporting.latency import FIRST_COLUMNS, candidates, measure
     from sdnet_pl.reporting.tables import to_csv, to_markdown
 
+    if args.csv:
+        require_own_table(args.csv, ",".join(FIRST_COLUMNS))
     rows = measure(candidates(args.models), shapes, args.threads or usable_cores(), args.rounds)
     print(to_markdown(rows), end="")
     if args.csv:

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("Table 4 holds no scores: runs enter its plot alone, which needs -o DIR.")
 
     from sdnet_pl.data.files import write_text
-    from sdnet_pl.data.provenance import mark, require_ours
+    from sdnet_pl.data.provenance import mark, require_ours, require_own_table
     from sdnet_pl.reporting.comparison import score_table, size_table
     from sdnet_pl.reporting.panels import write_figure
     from sdnet_pl.reporting.paper import read_paper
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         files = {f"table{args.table}.md": text, f"table{args.table}.csv": to_csv(rows)}
         figure = args.output / "figure1.png"
         for name, content in files.items():
-            _require_ours(args.output / name, content)
+            require_own_table(args.output / name, content)
         if args.table == SIZES:
             require_ours(figure)
         for name, content in files.items():
@@ -77,18 +77,3 @@ def run(args: argparse.Namespace) -> int:
         if args.table == SIZES:
             write_figure(figure, tradeoff_figure(paper, lines), mark())
     return 0
-
-
-def _require_ours(file: Path, content: str) -> None:
-    """Refuse to replace a file that does not begin like the table to be written: this package did not write it.
-
-    Raises:
-        InputError: there is such a file.
-    """
-    from sdnet_pl.data.provenance import foreign
-
-    def begins(text: str) -> list[str]:
-        return text.partition("\n")[0].split(",")[:3]  # a csv's later columns follow from the runs
-
-    if file.exists() and begins(file.read_text(encoding="utf-8", errors="replace")) != begins(content):
-        raise foreign(file)

@@ -50,14 +50,17 @@ def run(args: argparse.Namespace) -> int:
     """Train and score every row of SDNet, and print the tables beside the paper's figures.
 
     Raises:
-        InputError: a training failed, or as `sdnet-pl report`.
+        InputError: a training failed, the page's figure was not written by this package, or as `sdnet-pl report`.
     """
     from sdnet_pl.cli import report
     from sdnet_pl.data.files import read_text
+    from sdnet_pl.data.provenance import require_ours
     from sdnet_pl.launch import reproduce, standins
 
     if args.page:
         read_text(args.page)  # a page that is missing is known before days of training
+        if report.SIZES in args.table:
+            require_ours(reproduce.figure_beside(args.page))
     root = args.root / args.scale
     runs, data, configs = root / "runs", args.data, list(args.config)
     if args.scale == "mini":

@@ -65,6 +65,24 @@ def require_ours(file: Path) -> None:
         raise foreign(file)
 
 
+def require_own_table(file: Path, content: str) -> None:
+    """Refuse to replace a table that does not begin like the one to be written: this package did not write it.
+
+    Args:
+        file: the table, csv or markdown.
+        content: the one to be written, of which the first line suffices.
+
+    Raises:
+        InputError: there is such a file.
+    """
+
+    def begins(text: str) -> list[str]:
+        return text.partition("\n")[0].split(",")[:3]  # a csv's later columns follow from its rows
+
+    if file.exists() and begins(file.read_text(encoding="utf-8", errors="replace")) != begins(content):
+        raise foreign(file)
+
+
 def foreign(path: Path) -> InputError:
     """The error for a file that this package did not write and that would be replaced."""
     return InputError(

@@ -75,11 +75,16 @@ def train(rows: Sequence[str], seeds: Sequence[int], runs: Path, data: Path, con
             ) from None
 
 
+def figure_beside(page: Path) -> Path:
+    """Where :func:`write_page` puts Figure 1."""
+    return page.parent / "images" / "figure1.png"
+
+
 def write_page(page: Path, reports: Path, tables: Sequence[int]) -> None:
     """Replaces what follows the line ``WRITTEN`` of a page with reports, each footnote once, at the end.
 
     Args:
-        page: The page. Figure 1 goes into ``images/`` beside it.
+        page: The page. Figure 1, with its mark, goes into ``images/`` beside it.
         reports: The directory that `sdnet-pl report -o` wrote to.
         tables: The tables' numbers.
     """
@@ -90,7 +95,7 @@ def write_page(page: Path, reports: Path, tables: Sequence[int]) -> None:
         notes |= dict.fromkeys(line for line in lines if line.startswith("[^"))
         texts.append("\n".join([f"## Table {number}\n", *(line for line in lines if line not in notes)]).rstrip())
         if number == 4:
-            with atomic_write(page.parent / "images" / "figure1.png") as figure:
+            with atomic_write(figure_beside(page)) as figure:
                 shutil.copyfile(reports / "figure1.png", figure)
             texts[-1] += "\n\n![Figure 1: parameters against error](images/figure1.png)"
     head = page.read_text("utf-8").partition(WRITTEN)[0]

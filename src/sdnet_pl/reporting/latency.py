@@ -18,6 +18,7 @@ from sdnet_pl.inference.export.parity import Loaded
 from sdnet_pl.reporting.tables import Row
 
 Shape = tuple[int, int]
+FIRST_COLUMNS = ("network", "backend", "precision")  # of the table
 
 
 class Candidate(NamedTuple):
@@ -109,9 +110,7 @@ def measure(models: Sequence[Candidate], shapes: Sequence[Shape], threads: int, 
             height, width = own or shape
             rows.append(
                 {
-                    "network": model.name,
-                    "backend": model.backend,
-                    "precision": precision,
+                    **dict(zip(FIRST_COLUMNS, (model.name, model.backend, precision), strict=True)),
                     "width": width,
                     "height": height,
                     "ms": float(np.median(values)),
