@@ -191,6 +191,8 @@ def test_pictures_are_checked_first(config: Path, capsys):
     error = capsys.readouterr().err
     assert "2 of 7 pictures cannot be used" in error
     assert all(str(file) in error for file in bad)
+    assert "see below, or take such pictures out of their folders" in error
+    assert "--no-check" not in error  # with which it would fail half-way
     assert not (config.parent / "out").exists()
 
 

@@ -226,6 +226,8 @@ def test_every_file_that_does_not_decode_is_named(pictures, tmp_path: Path, caps
     error = capsys.readouterr().err
     assert "3 of 9 pictures cannot be used" in error
     assert all(str(file) in error for file in bad)
+    assert "see below, or take the files of such names out of every folder." in error
+    assert "--no-check" not in error  # with which it would fail half-way
 
 
 def other_names(folder: Path) -> None:

@@ -54,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_check:
         checked = check_pictures(benchmark.picture_files())
         checked.warn()
-        checked.require_good("compose without the check: --no-check")
+        checked.require_good(
+            "take such pictures out of their folders, which makes another benchmark",
+            "compose them as they are with --no-check",
+        )
     write_benchmark_folder(args.name, benchmark, args.destination)
     print(
         f"{args.name} ({benchmark.hash}): {len(benchmark)} pictures in {args.destination}. Score alphas of the same "

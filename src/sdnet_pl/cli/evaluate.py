@@ -151,7 +151,7 @@ def _check(files: "Mapping[str, Files]", args: argparse.Namespace) -> None:
     found += [PictureFile(file.trimap, "trimap", str(args.trimap)) for file in files.values() if file.trimap]
     checked = check_pictures(found)
     checked.warn()
-    checked.require_good("score them as they are with --no-check")
+    checked.require_good("take the files of such names out of every folder", "score them as they are with --no-check")
 
 
 def _require_upright(inverted: Collection[str], total: int) -> None:
