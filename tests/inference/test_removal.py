@@ -2,22 +2,29 @@
 
 import io
 import pickle
+import struct
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import tifffile
 import torch
-from PIL import Image
+from PIL import ExifTags, Image, ImageDraw, ImageOps, PngImagePlugin
 
 from sdnet_pl.data import ProceduralBackgrounds, ProceduralPortraits
 from sdnet_pl.data.composition import composite_uint8
 from sdnet_pl.data.datamodule import PhotoDataset
+from sdnet_pl.data.image_io import read_rgb
 from sdnet_pl.data.trimap import predicted_trimap
-from sdnet_pl.errors import InputError
+from sdnet_pl.errors import InputError, InputWarning
 from sdnet_pl.inference.engine import onnx_file
+from sdnet_pl.inference.kinds import to_array
 from sdnet_pl.inference.pretrained import QUALITIES
 from sdnet_pl.inference.removal import Session, new_session, remove
+from sdnet_pl.inference.trimaps import read_trimap
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +115,134 @@ def test_a_transparent_colour_is_seen_as_in_a_file(photo: np.ndarray, session: S
     image = Image.open(io.BytesIO(packed.getvalue()))
     of_file = Image.open(io.BytesIO(remove(packed.getvalue(), session=session)))
     np.testing.assert_array_equal(np.asarray(remove(image, session=session)), np.asarray(of_file))
+
+
+GREY = np.tile(np.linspace(0, 65535, 40).astype(np.uint16), (30, 1))
+COLORS = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+
+
+def png_chunk(kind: bytes, data: bytes) -> PngImagePlugin.PngInfo:
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add(kind, data)
+    return chunks
+
+
+def adobe_rgb() -> Image.Exif:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.IFD.Interop] = {ExifTags.Interop.InteropIndex: "R03"}
+    return exif
+
+
+def deep_png() -> bytes:
+    """RGB of 16 bit whose first colour is transparent."""
+    deep = COLORS.astype(np.uint16) * 257 + 7
+    data = cv2.imencode(".png", deep[..., ::-1])[1].tobytes()
+    key = b"tRNS" + struct.pack(">3H", *deep[0, 0])
+    return data[:33] + struct.pack(">L", 6) + key + struct.pack(">L", zlib.crc32(key)) + data[33:]
+
+
+FILES = {
+    "deep.png": lambda path: path.write_bytes(deep_png()),
+    "grey.pgm": lambda path: path.write_bytes(b"P5 40 30 65535\n" + GREY.astype(">u2").tobytes()),
+    "transparent.png": lambda path: Image.fromarray(GREY).save(path, transparency=int(GREY[0, 9])),
+    "big-endian.tif": lambda path: tifffile.imwrite(path, GREY, byteorder=">"),
+    "white-is-0.tif": lambda path: tifffile.imwrite(path, GREY, photometric="miniswhite"),
+    "32-bits.tif": lambda path: tifffile.imwrite(path, GREY.astype(np.uint32)),
+    "adobe.jpg": lambda path: Image.fromarray(COLORS).save(path, exif=adobe_rgb(), quality=98),
+    "gamma.png": lambda path: Image.fromarray(COLORS).save(path, pnginfo=png_chunk(b"gAMA", struct.pack(">L", 100000))),
+    "cicp.png": lambda path: Image.fromarray(COLORS).save(path, pnginfo=png_chunk(b"cICP", bytes([12, 13, 0, 1]))),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_opened_picture_means_what_its_file_does(tmp_path: Path, name: str):
+    FILES[name](tmp_path / name)
+    expected = read_rgb(tmp_path / name)
+    with Image.open(tmp_path / name) as picture:
+        np.testing.assert_array_equal(to_array(picture)[0], expected)
+        np.testing.assert_array_equal(to_array(picture)[0], expected)  # which is decoded now
+        turned = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if name not in ("white-is-0.tif", "cicp.png"):  # which images that Pillow makes of another do not know
+        np.testing.assert_array_equal(to_array(turned)[0][:, ::-1], expected)
+
+
+def test_the_pixels_of_a_pillow_image_count_and_not_its_file(tmp_path: Path):
+    Image.fromarray(COLORS).save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as picture:
+        ImageDraw.Draw(picture).rectangle((0, 0, 20, 20), "red")
+        drawn = np.asarray(picture)
+    (tmp_path / "a.png").unlink()
+    assert (drawn[:20, :20] == (255, 0, 0)).all()
+    np.testing.assert_array_equal(to_array(picture)[0], drawn)
+    frames = [Image.fromarray(np.full((40, 40), level, np.uint8)) for level in (0, 100, 200)]
+    for name in ("a.gif", "a.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with Image.open(tmp_path / name) as picture:
+            picture.seek(2)
+            assert (to_array(picture)[0] == 200).all()
+            assert picture.tell() == 2
+    Image.fromarray(COLORS).resize((512, 384)).save(tmp_path / "a.jpg")
+    with Image.open(tmp_path / "a.jpg") as picture:
+        picture.draft("RGB", (128, 96))
+        assert to_array(picture)[0].shape == (96, 128, 3)
+
+
+def test_a_pillow_image_is_left_as_it_was(tmp_path: Path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(COLORS).save(tmp_path / "turned.jpg", exif=exif)
+    stream = io.BytesIO((tmp_path / "turned.jpg").read_bytes())
+    with Image.open(stream) as picture:
+        assert to_array(picture)[0].shape == (64, 48, 3)
+        assert (picture.size, picture.getexif()[ExifTags.Base.Orientation]) == ((64, 48), 6)
+        np.testing.assert_array_equal(to_array(ImageOps.exif_transpose(picture))[0], to_array(picture)[0])
+    picture = Image.fromarray(COLORS)
+    picture.info["transparency"] = (65535, 0, 0)  # as Pillow keeps it of a PNG of 16 bit
+    to_array(picture)
+    assert picture.info["transparency"] == (65535, 0, 0)
+
+
+def test_what_a_file_is_refused_for_its_pillow_image_is_too(tmp_path: Path, session: Session):
+    raw = tmp_path / "photo.dng"
+    tifffile.imwrite(raw, COLORS, photometric="rgb", extratags=[(50706, 1, 4, bytes([1, 4, 0, 0]), True)])
+    floats = Image.fromarray(GREY / np.float32(65535))
+    dim = Image.fromarray(GREY.astype(np.int32) // 257)
+    for picture, message in (
+        (Image.open(raw), "is a camera raw file"),
+        (Image.open(io.BytesIO(raw.read_bytes())), "is a camera raw file"),
+        (floats, "holds 32-bit values, whose white is unknown"),
+        (dim, "holds 32-bit values, whose white is unknown"),
+    ):
+        with pytest.raises(InputError, match=f"The picture {message}"):
+            remove(picture, session=session)
+        with pytest.raises(InputError, match=f"The picture {message}"):
+            remove(COLORS, background=picture, session=session)
+    with Image.open(tmp_path / "photo.dng") as closed:
+        pass
+    with pytest.raises(InputError, match="The picture cannot be read as a picture"):
+        remove(Image.open(io.BytesIO(b"P5 40 30 65535\n")), session=session)
+    with pytest.raises(InputError):
+        remove(closed, session=session)
+
+
+def test_a_preview_in_a_tiff_is_called_so(tmp_path: Path):
+    with tifffile.TiffWriter(tmp_path / "two.tif") as writer:
+        writer.write(COLORS[::4, ::4].copy(), photometric="rgb", subfiletype=1)
+        writer.write(COLORS, photometric="rgb")
+    with Image.open(tmp_path / "two.tif") as picture:
+        with pytest.warns(InputWarning, match="holds a preview, 16x12 pixels; give the path"):
+            assert to_array(picture)[0].shape == (12, 16, 3)
+        picture.seek(1)
+        np.testing.assert_array_equal(to_array(picture)[0], COLORS)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
+def test_a_trimap_of_16_bits_in_a_pillow_image_keeps_its_codes(tmp_path: Path, dtype: type):
+    codes = np.array([0, 128, 255], np.uint8).repeat(20)[None].repeat(40, 0)
+    picture = Image.fromarray(codes.astype(dtype) * 257)
+    np.testing.assert_array_equal(read_trimap(picture, codes.shape), codes)
+    with pytest.raises(InputError, match="the trimap has channels that differ"):
+        read_trimap(Image.fromarray(COLORS), COLORS.shape)
 
 
 def test_sessions_are_pickled_and_shared(photo: np.ndarray, session: Session, expected: np.ndarray):

@@ -4,7 +4,7 @@ import os
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from io import BytesIO
 from typing import IO
@@ -12,7 +12,7 @@ from typing import IO
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageFile
+from PIL import ExifTags, Image, ImageCms
 
 from sdnet_pl.data.icc_profiles import adobe_rgb, cicp_profile, gamma_profile, matrix_to_srgb
 from sdnet_pl.errors import InputWarning
@@ -25,48 +25,63 @@ _STRIP = 2**18  # values that stay in a processor's cache
 _UNUSABLE = (ImageCms.PyCMSError, OSError, ValueError, TypeError, IndexError, struct.error, np.linalg.LinAlgError)
 
 
-def file_profile(picture: ImageFile.ImageFile) -> bytes | None:
-    """The ICC profile of the colours of an opened picture, None if they are sRGB or nothing is said of them.
+@contextmanager
+def file_of(picture: Image.Image) -> Iterator[IO[bytes]]:
+    """The file that an image was opened from, read from anywhere and left as it was; empty where it is not there."""
+    stream = getattr(picture, "fp", None)
+    if stream is None or stream.closed:
+        with ExitStack() as stack:
+            try:
+                stream = stack.enter_context(open(getattr(picture, "filename", ""), "rb"))
+            except (OSError, ValueError):
+                stream = BytesIO()
+            yield stream
+        return
+    place = stream.tell()
+    try:
+        yield stream
+    finally:
+        stream.seek(place)
+
+
+def file_profile(picture: Image.Image) -> bytes | None:
+    """The ICC profile of the colours of a picture, None if they are sRGB or nothing is said of them.
 
     If there is none, it is made of what else a file says: the code points of PNG (cICP) and AVIF (nclx), gamma and
     primaries of PNG, Adobe RGB as cameras mark it (DCF). Empty where the file's own is damaged.
 
     Args:
-        picture: opened, not decoded yet.
+        picture: as opened, or made of one that was: what Pillow keeps of a file counts then.
     """
-    stream = picture.fp if picture.format in ("PNG", "JPEG2000", "AVIF") else None
-    place = stream.tell() if stream else 0
     try:
-        profile = _file_profile(picture, stream)
+        with file_of(picture) as stream:
+            profile = _file_profile(picture, stream)
         return None if profile and _is_srgb(profile) else profile
     except (OSError, ValueError, IndexError, struct.error):  # boxes and chunks of a damaged file
         return picture.info.get("icc_profile")
-    finally:
-        if stream:
-            stream.seek(place)
 
 
-def _file_profile(picture: ImageFile.ImageFile, stream: IO[bytes] | None) -> bytes | None:
+def _file_profile(picture: Image.Image, stream: IO[bytes]) -> bytes | None:
     kind, known = picture.format, picture.info
-    if kind == "PNG" and stream:
+    if kind == "PNG":
         points = next((data for name, data in _chunks(stream) if name == b"cICP"), b"")
         if len(points) == 4:  # by the standard these come before a profile
             return cicp_profile(points[0], points[1])
-    if kind == "JPEG2000" and stream:
+    if kind == "JPEG2000":
         for box in _boxes(stream, 0, _end(stream), (b"jp2h", b"colr")):
             if box[:1] == b"\2":  # a profile, after precedence and approximation
                 return box[3:]
     if "icc_profile" in known:
         return known["icc_profile"] or b""
-    if kind == "PNG" and "gamma" in known and "srgb" not in known:
+    if kind in ("PNG", None) and "gamma" in known and "srgb" not in known:
         return gamma_profile(known["gamma"], known.get("chromaticity"))
     if kind == "HEIF" and (nclx := known.get("nclx_profile")):
         return cicp_profile(nclx["color_primaries"], nclx["transfer_characteristics"])
-    if kind == "AVIF" and stream:
+    if kind == "AVIF":
         for box in _boxes(stream, 0, _end(stream), (b"meta", b"iprp", b"ipco", b"colr")):
             if box[:4] == b"nclx":
                 return cicp_profile(*struct.unpack_from(">HH", box, 4))
-    if kind in ("JPEG", "MPO", "TIFF") and _is_adobe_rgb(picture):
+    if kind in ("JPEG", "MPO", "TIFF", None) and _is_adobe_rgb(picture):
         return adobe_rgb()
     return None
 

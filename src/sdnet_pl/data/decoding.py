@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
-from sdnet_pl.data.colors import file_profile, pixels_to_srgb, to_srgb
+from sdnet_pl.data.colors import file_of, file_profile, pixels_to_srgb, to_srgb
 from sdnet_pl.data.damage import damage, lost_block
 from sdnet_pl.data.formats import DEPTH_REMEDY, MAX_MEGAPIXELS, reason_by_content, register_plugins
-from sdnet_pl.errors import InputError
+from sdnet_pl.errors import InputError, InputWarning
 
 # One limit, checked here: Pillow would warn above a third of it, and refuse above two thirds.
 Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 10**6
@@ -125,9 +125,11 @@ def decode_rgb(file: ImageFile.ImageFile, path: str | Path | PackedPicture) -> N
         InputError: As of :func:`decode`.
     """
     pixels = _plain_jpeg(file, path)
-    if pixels is not None:
-        return pixels
-    picture = decode(file, path)
+    return over_white(decode(file, path)) if pixels is None else pixels
+
+
+def over_white(picture: Image.Image) -> NDArray[np.uint8]:
+    """A decoded picture as uint8 ``[H, W, 3]``, transparent parts over white."""
     if has_alpha(picture):
         shown = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
@@ -168,11 +170,58 @@ def decode(file: ImageFile.ImageFile, path: str | Path | PackedPicture, colors: 
     with _bytes(path) as stream:
         if why := damage(stream, file.format):
             raise _unreadable(path, f"it is damaged: {why}")
-    profile = file_profile(file) if colors else None
-    _scale_transparent_color(file)
-    file.load()
-    method = _UPRIGHT.get(orientation(file))
-    picture = _with_black_0(file)
+    return _decoded(file, path, colors)
+
+
+def decode_held(picture: Image.Image, name: str, colors: bool = True) -> Image.Image:
+    """As :func:`decode`, of an image that a user holds: what it shows now, be it another frame or drawn upon.
+
+    Its file, where it is there, is asked what the colours mean, and whether a camera's sensor made it.
+
+    Args:
+        picture: may be decoded or not; nothing but its decoding changes it.
+        name: what errors call it.
+        colors: as of :func:`decode`.
+
+    Raises:
+        InputError: as of :func:`decode`, and for one without pixels, too many of them, or of a raw file.
+    """
+    if 0 in picture.size:
+        raise InputError(f"a picture has at least one pixel, and this Pillow image is {picture.size}.")
+    if picture.width * picture.height > MAX_MEGAPIXELS * 10**6:
+        raise _too_large(name)
+    with _readable(name):
+        with file_of(picture) as stream:
+            if getattr(picture, "tile", None) and (why := damage(stream, picture.format)):
+                raise _unreadable(name, f"it is damaged: {why}")
+            if picture.format == "TIFF":
+                _check_held_tiff(picture, stream, name)
+        return _decoded(picture.convert("LA") if picture.mode == "La" else picture, name, colors)
+
+
+def _check_held_tiff(picture: Image.Image, stream: IO[bytes], name: str) -> None:
+    file = os.fsdecode(getattr(picture, "filename", ""))
+    if reason := reason_by_content(stream, file, picture.format):
+        raise InputError(f"{name} {reason}")
+    kind = _tiff_tag(picture, ExifTags.Base.NewSubfileType)
+    if isinstance(kind, int) and kind & 5 and getattr(picture, "is_animated", False):
+        warnings.warn(
+            f"{name} is the page of a TIFF that holds a preview, {picture.width}x{picture.height} pixels; give the "
+            "path for the picture itself, or seek() its page.",
+            InputWarning,
+            stacklevel=1,
+        )
+
+
+def _decoded(picture: Image.Image, path: str | Path | PackedPicture, colors: bool) -> Image.Image:
+    profile = file_profile(picture) if colors else None
+    key = _transparent_color(picture)
+    picture.load()
+    method = _UPRIGHT.get(orientation(picture))
+    picture = _with_black_0(picture)
+    if key is not None:
+        picture = picture.copy()
+        picture.info["transparency"] = key
     if profile is None or picture.mode == "I" or has_alpha(picture):
         picture = _to_8_bit(picture, path)
     if profile is not None:
@@ -190,14 +239,17 @@ def _in_srgb(picture: Image.Image, profile: bytes, path: str | Path | PackedPict
     return converted
 
 
-def _scale_transparent_color(picture: ImageFile.ImageFile) -> None:
-    """Bring a PNG's transparent colour of 16 bit to the 8 bit that Pillow reads of its pixels, the higher ones."""
-    key = picture.info.get("transparency")
-    if picture.format == "PNG" and picture.mode == "RGB" and key and "16" in str(picture.tile[0].args):
-        picture.info["transparency"] = tuple(value >> 8 for value in key)
+def _transparent_color(picture: Image.Image) -> tuple[int, ...] | None:
+    """The transparent colour of an RGB PNG of 16 bit, in the 8 bit that Pillow reads of its pixels, the higher ones."""
+    key, tile = picture.info.get("transparency"), getattr(picture, "tile", None)
+    if picture.mode != "RGB" or not isinstance(key, tuple):
+        return None
+    # Of one that is decoded already, values up to 255 may be of either depth: of 8 bit they are far more often.
+    wide = "16" in str(tile[0].args) if picture.format == "PNG" and tile else max(key) > 255
+    return tuple(value >> 8 for value in key) if wide else None
 
 
-def _with_black_0(picture: ImageFile.ImageFile) -> Image.Image:
+def _with_black_0(picture: Image.Image) -> Image.Image:
     """Grey of 16 bits as it is or, for a TIFF whose 0 is white, inverted; Pillow inverts only that of 8 bits."""
     if not picture.mode.startswith("I;16") or _tiff_tag(picture, ExifTags.Base.PhotometricInterpretation) != 0:
         return picture
@@ -214,7 +266,8 @@ def _to_8_bit(picture: Image.Image, path: str | Path | PackedPicture) -> Image.I
         return picture
     values = np.asarray(picture)
     # Of 32 bits, what goes beyond 8 is taken for 16; what does not might be either.
-    narrow = _tiff_tag(picture, ExifTags.Base.BitsPerSample) == (32,) and 0 < values.max() <= 255
+    wide = _tiff_tag(picture, ExifTags.Base.BitsPerSample) == (32,) or (picture.mode == "I" and not picture.format)
+    narrow = wide and 0 < values.max() <= 255
     if picture.mode == "F" or narrow or values.min() < 0 or values.max() > 65535:
         raise unknown_white(path)
     grey = Image.fromarray(((values.astype(np.int32) + 128) // 257).astype(np.uint8))
@@ -245,7 +298,9 @@ def has_metadata_behind_pixels(png: str | Path) -> bool:
 
 
 def has_alpha(picture: Image.Image) -> bool:
-    """Whether a picture has an alpha channel or a transparent colour."""
+    """Whether a picture has an alpha channel, a transparent colour, or a palette with transparency."""
+    if picture.mode == "P" and picture.palette and picture.palette.mode.endswith("A"):
+        return True
     return picture.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info
 
 

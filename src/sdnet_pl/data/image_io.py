@@ -43,6 +43,7 @@ __all__ = [
     "require_alpha",
     "require_single_channel",
     "sha256",
+    "to_alpha",
     "write_jpeg",
     "write_png",
 ]
@@ -139,13 +140,22 @@ def read_alpha(path: str | Path | PackedPicture, equal_channels: bool = False) -
         picture = decode(file, path, colors=False)
         if not equal_channels:
             require_single_channel(path, mode, transparent)
-        if picture.mode in _SINGLE_CHANNEL and not has_alpha(picture):
-            return np.array(as_mode(picture, "L"))
-        colors = np.array(picture.convert("RGBA"))
+        return to_alpha(picture, path)
+
+
+def to_alpha(picture: Image.Image, name: str | Path | PackedPicture) -> NDArray[np.uint8]:
+    """A decoded picture of equal channels as uint8 ``[H, W]``.
+
+    Raises:
+        InputError: it has colours, or transparency of its own.
+    """
+    if picture.mode in _SINGLE_CHANNEL and not has_alpha(picture):
+        return np.array(as_mode(picture, "L"))
+    colors = np.array(picture.convert("RGBA"))
     if (colors[..., 3] != 255).any():
-        raise _color_alpha(path, "transparency of its own")
+        raise _color_alpha(name, "transparency of its own")
     if (colors[..., :3] != colors[..., :1]).any():
-        raise _color_alpha(path, "a palette of colours" if picture.mode == "P" else "channels that differ: colours")
+        raise _color_alpha(name, "a palette of colours" if picture.mode == "P" else "channels that differ: colours")
     return np.ascontiguousarray(colors[..., 0])
 
 

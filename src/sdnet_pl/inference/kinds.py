@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from sdnet_pl.data.decoding import PackedPicture
+from sdnet_pl.data.decoding import PackedPicture, decode_held, over_white
 from sdnet_pl.data.image_io import encode_png, read_photo
 from sdnet_pl.data.metadata import Metadata
 from sdnet_pl.data.provenance import mark
 from sdnet_pl.errors import InputError
-
-_TIFF_MODES = ("1", "L", "P", "I;16", "RGB", "CMYK", "YCbCr", "LAB")
 
 
 def to_array(picture: Any) -> tuple[NDArray[np.uint8], Metadata | None]:
@@ -29,16 +27,7 @@ def to_array(picture: Any) -> tuple[NDArray[np.uint8], Metadata | None]:
     if isinstance(picture, (bytes, bytearray)):
         return read_photo(PackedPicture(bytes(picture), "The picture"))
     if isinstance(picture, Image.Image):
-        if 0 in picture.size:
-            raise InputError(f"a picture has at least one pixel, and this Pillow image is {picture.size}.")
-        upright = ImageOps.exif_transpose(picture)
-        if upright.has_transparency_data:
-            upright = upright.convert("LA" if upright.mode == "La" else "RGBA")
-        elif upright.mode not in _TIFF_MODES:
-            upright = upright.convert("RGB")
-        packed = io.BytesIO()  # read as a file is, so that both give the same
-        upright.save(packed, "TIFF", icc_profile=picture.info.get("icc_profile"))
-        return read_photo(PackedPicture(packed.getvalue(), "The picture"))[0], None
+        return over_white(decode_held(picture, "The picture")), None
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(picture, torch.Tensor):
         if picture.ndim != 3 or picture.shape[0] != 3:

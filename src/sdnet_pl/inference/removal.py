@@ -139,8 +139,8 @@ def remove(
     """Remove the background of a picture of people.
 
     Args:
-        picture: a path; the bytes of a picture file; a Pillow image; an array, RGB uint8 ``[H, W, 3]``; or a tensor,
-            RGB ``[3, H, W]`` in [0, 1], or in [0, 255] where it is uint8.
+        picture: a path; the bytes of a picture file; a Pillow image, of which the frame that it shows is taken; an
+            array, RGB uint8 ``[H, W, 3]``; or a tensor, RGB ``[3, H, W]`` in [0, 1], or in [0, 255] where it is uint8.
         output: of a path, the file to write: PNG or lossless WebP, or JPEG of what has no alpha; by default
             NAME_cutout.png beside it. Only files of this package are replaced.
         only_mask: return the alpha alone, of one channel (an array ``[H, W]``, a tensor ``[1, H, W]``).
