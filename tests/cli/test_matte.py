@@ -1,4 +1,6 @@
 import io
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -190,6 +192,23 @@ def test_standard_input_and_output(tmp_path, photos, weights, loads, monkeypatch
     assert call(photos / "b.png", "-o", "-", "--weights", weights) == 0
     assert capsysbinary.readouterr().out[:8] == streamed[:8]
     assert read_rgba(tmp_path / "stdin.png")[1].shape == (41, 70)
+
+
+def test_a_photo_on_standard_input_is_done_once(tmp_path, photos, weights, loads, monkeypatch):
+    def from_stdin(name, *options):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO((photos / name).read_bytes())))
+        return call("-", "-o", tmp_path / "a.png", "--weights", weights, *options)
+
+    assert from_stdin("a.jpg") == 0
+    before = (tmp_path / "a.png").stat().st_mtime_ns
+    assert from_stdin("a.jpg") == 0
+    assert call(photos / "a.jpg", "-o", tmp_path / "a.png", "--weights", weights) == 0  # the same photo by its name
+    assert (tmp_path / "a.png").stat().st_mtime_ns == before
+    for name, options in (("b.png", ()), ("a.jpg", ("--size", "35"))):
+        with pytest.raises(InputError, match=r"a\.png exists already, of another photo .*, or --overwrite to replace"):
+            from_stdin(name, *options)
+    assert from_stdin("b.png", "--overwrite") == 0
+    assert read_rgba(tmp_path / "a.png")[1].shape == (41, 70)
 
 
 def test_what_is_no_picture_on_standard_input_is_named(weights, loads, monkeypatch, capsys):
@@ -407,6 +426,17 @@ def test_photos_with_trimaps(tmp_path, photos, trimaps, weights, loads, capsys):
     Image.new("L", (70, 40), 255).save(trimaps / "a.png")  # only that photo's cut-out is of another job now
     with pytest.raises(InputError, match=r"1 cut-out\(s\) exist already"):
         call(photos, "-o", out, "--weights", weights, "--trimap", trimaps)
+
+
+def test_trimaps_of_names_that_systems_write_differently(tmp_path, photos, trimaps, weights, loads):
+    apart, composed, foreign = "Zoe\u0308", "Zo\u00eb", os.fsdecode(b"caf\xe9")
+    for name, of_trimap in ((apart, composed), (foreign, foreign)):
+        shutil.copy(photos / "a.jpg", photos / f"{name}.jpg")
+        shutil.copy(trimaps / "a.png", trimaps / f"{of_trimap}.png")
+        out = tmp_path / f"{name}.png"
+        assert call(photos / f"{name}.jpg", "-o", out, "--weights", weights, "--trimap", trimaps) == 0
+    assert call(photos, "-o", tmp_path / "out", "--weights", weights, "--trimap", trimaps) == 0
+    assert {f"{apart}.png", f"{foreign}.png"} < set(written(tmp_path / "out"))
 
 
 def test_two_passes_are_the_default_of_the_default_network(tmp_path, photos):

@@ -242,8 +242,10 @@ def write_jpeg(path: str | Path, pixels: NDArray[np.uint8], quality: int = 95) -
         Image.fromarray(pixels).save(temporary, format="JPEG", quality=quality, subsampling=0)
 
 
-def sha256(path: str | Path) -> str:
+def sha256(path: str | Path | PackedPicture) -> str:
     """The sha256 of a file's bytes, as hexadecimal digits."""
+    if isinstance(path, PackedPicture):
+        return hashlib.sha256(path.getbuffer()).hexdigest()
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -131,16 +131,14 @@ def _summary(left: Mapping[Path, str]) -> str:
 
 
 def pictures_by_name(folder: str | Path) -> dict[str, Path]:
-    """The picture files of a folder and its sub-folders by their path below it, without suffix, in that order.
-
-    Accents are composed in the names: some systems write them apart.
+    """The picture files of a folder and its sub-folders by their :func:`picture_name`, in that order.
 
     Raises:
         InputError: as :func:`list_pictures`, and for two files of one name.
     """
     named: dict[str, Path] = {}
     for file in list_pictures(folder):
-        name = unicodedata.normalize("NFC", picture_name(file, folder))
+        name = picture_name(file, folder)
         if name in named:
             raise InputError(f"{named[name]} and {file} have one name, so their partner is unclear; remove one.")
         named[name] = file
@@ -148,5 +146,5 @@ def pictures_by_name(folder: str | Path) -> dict[str, Path]:
 
 
 def picture_name(file: Path, folder: str | Path) -> str:
-    """A picture's path below a folder, without suffix, as text."""
-    return as_text(file.relative_to(folder).with_suffix("").as_posix())
+    """A picture's path below a folder, without suffix, as text, its accents composed: some systems write them apart."""
+    return unicodedata.normalize("NFC", as_text(file.relative_to(folder).with_suffix("").as_posix()))

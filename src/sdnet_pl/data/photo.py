@@ -17,7 +17,7 @@ class Photo(NamedTuple):
     Attributes:
         image: RGB uint8 ``[H, W, 3]``, upright, in sRGB.
         metadata: what belongs into what is made of it.
-        sha256: of its file; empty if there is none.
+        sha256: of its file.
     """
 
     image: NDArray[np.uint8]
@@ -33,6 +33,6 @@ class Photo(NamedTuple):
         """
         image, metadata = read_photo(source)
         try:
-            return cls(image, metadata, sha256(source) if isinstance(source, Path) else "")
+            return cls(image, metadata, sha256(source))
         except OSError as error:
             raise InputError(f"{source} was lost while it was read ({error.strerror}); check the path.") from error

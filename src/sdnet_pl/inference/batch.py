@@ -83,10 +83,12 @@ class Cutter:
         """Write what is shown of a photo; returns whether it shows nobody.
 
         Raises:
-            InputError: it cannot be written, or another process wrote the cut-out of another photo there meanwhile.
+            InputError: it cannot be written, or the cut-out of another photo is there, which another process wrote
+                meanwhile; that of a photo on standard input may have been there before.
         """
         pixels, nobody = self.rendering(photo.image, alpha), shows_nobody(alpha)
-        texts = mark(number_of(job, self.options, photo.sha256) if photo.sha256 else None, nobody)
+        number = number_of(job, self.options, photo.sha256)
+        texts = mark(number, nobody)
         try:
             if job.target == STREAM:
                 encode_picture(sys.stdout.buffer, pixels, photo.metadata, texts, job.kind)
@@ -98,10 +100,11 @@ class Cutter:
         except BrokenPipeError:
             raise
         except FileExistsError:
-            if not was_made_of(job.target, number_of(job, self.options, photo.sha256)):
+            if not was_made_of(job.target, number):
+                found = "exists already" if job.photo == STREAM else "was written by another call meanwhile"
                 raise InputError(
-                    f"{job.target} was written by another call meanwhile, of another photo or with other options; give "
-                    "another folder with -o, or --overwrite to replace it."
+                    f"{job.target} {found}, of another photo or with other options; give another "
+                    f"{'name' if job.photo == STREAM else 'folder'} with -o, or --overwrite to replace it."
                 ) from None
         except OSError as error:
             raise unwritable(job.target, error) from error

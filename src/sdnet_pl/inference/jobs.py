@@ -95,7 +95,7 @@ def leave_out_done(jobs: list[Job], options: Sequence[object], overwrite: bool) 
         return jobs
     done, others = set(), []
     for job in jobs:
-        if job.target == STREAM or not job.target.exists():
+        if STREAM in (job.photo, job.target) or not job.target.exists():  # what is not read yet is compared later
             continue
         try:
             same = was_made_of(job.target, number_of(job, options))
@@ -166,7 +166,7 @@ def with_trimaps(jobs: list[Job], given: Path, output: Path | None) -> list[Job]
     Raises:
         InputError: a trimap is missing, or one file is to serve several photos.
     """
-    from sdnet_pl.data.image_io import pictures_by_name
+    from sdnet_pl.data.image_io import picture_name, pictures_by_name
 
     if not given.exists():
         raise InputError(f"{given} does not exist; give a trimap, or a folder of them, named as the photos.")
@@ -180,7 +180,7 @@ def with_trimaps(jobs: list[Job], given: Path, output: Path | None) -> list[Job]
 
     def name(job: Job) -> str:
         inside = output is not None and output in job.target.parents
-        return job.target.relative_to(output).with_suffix("").as_posix() if output and inside else job.photo.stem
+        return picture_name(job.target, output) if output and inside else picture_name(job.photo, job.photo.parent)
 
     if missing := [name(job) for job in jobs if name(job) not in named]:
         raise InputError(
