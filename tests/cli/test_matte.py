@@ -245,6 +245,22 @@ def test_a_stopped_batch_goes_on_with_what_is_left(tmp_path, photos, weights, lo
     assert "3 existed already, of the same photos" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_a_cutout_that_lost_its_end_is_made_again(tmp_path, photos, weights, loads, capsys, kind):
+    words = photos, "-o", tmp_path / "out", "--weights", weights, "--format", kind, "--background", "red"
+    assert call(*words) == 0
+    cutout = tmp_path / "out" / f"a.{kind}"
+    whole = cutout.read_bytes()
+    cutout.write_bytes(whole[:-20])
+    with pytest.raises(InputError, match=rf"3 cut-out\(s\) exist already, .*a\.{kind}"):
+        call(*words, "--size", "35")
+    capsys.readouterr()
+    assert call(*words) == 0
+    assert "1 cut-out(s) written" in (err := capsys.readouterr().err)
+    assert "2 existed already" in err
+    assert cutout.read_bytes() == whole
+
+
 def test_a_cutout_whose_name_is_no_longer_used_is_named(tmp_path, photos, weights, loads, capsys):
     output = tmp_path / "out"
     assert call(photos, "-o", output, "--weights", weights) == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sdnet_pl.data.files import (
@@ -23,6 +24,7 @@ from sdnet_pl.data.files import (
     write_bytes,
     write_text,
 )
+from sdnet_pl.data.written import write_picture
 from sdnet_pl.errors import InputError
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9")
@@ -92,7 +94,8 @@ def test_what_is_written_is_on_the_disk_before_it_takes_its_name(tmp_path: Path,
         monkeypatch.setattr(os, name, partial(noted, name, getattr(os, name)))
     write_bytes(tmp_path / "a", b"x")
     write_text(tmp_path / "b", "x")
-    assert order == ["fsync", "replace"] * 2
+    write_picture(tmp_path / "c.png", np.zeros((2, 2, 3), np.uint8))
+    assert order == ["fsync", "replace"] * 3
 
 
 def test_names_under_a_system_of_another_encoding(tmp_path: Path):

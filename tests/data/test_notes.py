@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sdnet_pl.data.metadata import Metadata
-from sdnet_pl.data.notes import read_notes
+from sdnet_pl.data.notes import is_whole, read_notes
 from sdnet_pl.data.provenance import found_nobody, is_ours, mark, was_made_of
 from sdnet_pl.data.written import encode_picture, write_picture
 
@@ -50,6 +50,20 @@ def test_files_that_end_anywhere_or_are_damaged_have_notes_or_none(tmp_path: Pat
         damaged[length] ^= 255
         (tmp_path / "a").write_bytes(damaged)
         read_notes(tmp_path / "a")
+
+
+@pytest.mark.parametrize("size", [(20, 30), (19, 31)])
+@pytest.mark.parametrize("kind", ["png", "webp", "jpg"])
+def test_a_file_that_lost_its_end_is_not_whole(tmp_path: Path, kind: str, size: tuple[int, int]):
+    file = tmp_path / f"a.{kind}"
+    write_picture(file, PIXELS[: size[0], :30, :3], None, mark("0f"), kind)
+    assert is_whole(file)
+    whole = file.read_bytes()
+    for length in (0, 11, len(whole) // 2, len(whole) - 1):
+        file.write_bytes(whole[:length])
+        assert not is_whole(file) or length < 12
+    (tmp_path / "text").write_text("text")
+    assert is_whole(tmp_path / "text")
 
 
 def test_files_of_other_programs_have_none_of_ours(tmp_path: Path):

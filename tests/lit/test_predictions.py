@@ -94,6 +94,12 @@ def test_either_takes_the_files_of_the_other_for_its_own(tmp_path: Path, photos:
     output = tmp_path / "p" / "predictions"
     assert main(matte(photos, output, "--only-mask")) == 1
     masks = "--predictions.only_mask=true"
+    cut = min(output.rglob("*.png"))
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:-20])
+    assert main(predict(photos, tmp_path / "p", masks, "--data.size=128")) == 1
+    assert "3 prediction(s) of the same photos existed already" in capsys.readouterr().err
+    assert cut.read_bytes() == whole
     assert main(predict(photos, tmp_path / "p", masks, "--data.size=128")) == 1
     assert "4 prediction(s) of the same photos existed already" in capsys.readouterr().err
     assert main(predict(photos, tmp_path / "p", "--predictions.background=red")) == 2  # but not of other options

@@ -1,5 +1,6 @@
 """The notes in the PNG, WebP and JPEG files that this package writes, read without decoding them."""
 
+import os
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ SOFTWARE = "sdnet_pl"
 """What the notes of this package call it."""
 _KEYWORD = "Software"
 _EXIF = b"Exif\0\0"
+_PNG_END = bytes(4) + b"IEND\xaeB`\x82"
 _APP1, _START_OF_SCAN = 0xE1, 0xDA
 
 
@@ -54,6 +56,24 @@ def read_notes(path: str | Path) -> dict[str, str]:
         software, *rest = str(exif.get(ExifTags.Base.Software, "")).split("; ")
         return {_KEYWORD: software} | dict(note.split("=", 1) for note in rest)
     return {}
+
+
+def is_whole(path: str | Path) -> bool:
+    """Whether a PNG, WebP or JPEG reaches its end, as its last bytes say; no other file is asked.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with open(path, "rb") as file:
+        head = file.read(12)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(_PNG_END)))
+        tail = file.read()
+    if head.startswith(b"\x89PNG"):
+        return tail == _PNG_END
+    if head[:4] == b"RIFF":
+        return size >= 8 + int.from_bytes(head[4:8], "little")
+    return not head.startswith(b"\xff\xd8") or tail.endswith(b"\xff\xd9")
 
 
 def _exif_of_jpeg(file: IO[bytes]) -> bytes:

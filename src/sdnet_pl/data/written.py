@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sdnet_pl.data.files import atomic_write
+from sdnet_pl.data.files import atomic_write, to_disk
 from sdnet_pl.data.image_io import encode_png
 from sdnet_pl.data.metadata import Metadata
 from sdnet_pl.data.notes import to_software
@@ -17,12 +17,12 @@ from sdnet_pl.errors import InputError
 
 MOST_PIXELS = {"webp": 16383, "jpg": 65500}
 """The longest side that a format holds."""
-_SUFFIXES = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
+SUFFIXES = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
 
 
 def format_of(path: Path) -> str | None:
     """``png``, ``webp`` or ``jpg`` by the end of a name; None for any other."""
-    return _SUFFIXES.get(path.suffix.lower())
+    return SUFFIXES.get(path.suffix.lower())
 
 
 def check_side(name: object, shape: tuple[int, ...], kind: str) -> None:
@@ -48,12 +48,16 @@ def write_picture(
 ) -> None:
     """Write a picture as :func:`encode_picture` does, whole or not at all; parents are made.
 
+    It is on the disk before it takes its name: an empty file that a power cut leaves would not carry our mark.
+
     Raises:
         FileExistsError: as of :func:`sdnet_pl.data.files.atomic_write` without ``replace``.
         OSError: the disk is full or the folder cannot be written.
     """
-    with atomic_write(path, replace) as temporary, temporary.open("wb") as stream:
-        encode_picture(stream, pixels, metadata, texts, kind)
+    with atomic_write(path, replace) as temporary:
+        with temporary.open("wb") as stream:
+            encode_picture(stream, pixels, metadata, texts, kind)
+        to_disk(temporary)
 
 
 def encode_picture(

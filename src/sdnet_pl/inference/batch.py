@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdnet_pl.data.image_io import PackedPicture
+from sdnet_pl.data.notes import is_whole
 from sdnet_pl.data.parallel import usable_cores
 from sdnet_pl.data.photo import Photo
 from sdnet_pl.data.provenance import mark, was_made_of
@@ -94,7 +95,9 @@ class Cutter:
                 encode_picture(sys.stdout.buffer, pixels, photo.metadata, texts, job.kind)
                 sys.stdout.buffer.flush()
             else:
-                replace = self.overwrite or job.target in self._own  # of a photo that grew while it was watched
+                grew = job.target in self._own  # a photo that was watched
+                cut_short = was_made_of(job.target, number) and not is_whole(job.target)
+                replace = self.overwrite or grew or cut_short
                 write_picture(job.target, pixels, photo.metadata, texts, job.kind, replace)
                 self._own.add(job.target)
         except BrokenPipeError:

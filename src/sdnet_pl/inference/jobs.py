@@ -79,7 +79,7 @@ def plan(
 
 
 def leave_out_done(jobs: list[Job], options: Sequence[object], overwrite: bool) -> list[Job]:
-    """The jobs that are left: those whose files do not exist, and with ``overwrite`` all.
+    """The jobs that are left: those whose files do not exist or have lost their ends, and with ``overwrite`` all.
 
     Args:
         jobs: as returned by :func:`plan`.
@@ -89,6 +89,7 @@ def leave_out_done(jobs: list[Job], options: Sequence[object], overwrite: bool) 
     Raises:
         InputError: a cut-out of another photo or of other options exists, and ``overwrite`` is false.
     """
+    from sdnet_pl.data.notes import is_whole
     from sdnet_pl.data.provenance import was_made_of
 
     if overwrite:
@@ -101,10 +102,10 @@ def leave_out_done(jobs: list[Job], options: Sequence[object], overwrite: bool) 
             same = was_made_of(job.target, number_of(job, options))
         except OSError:  # the photo is lost, which its turn will tell
             continue
-        if same:
-            done.add(job)
-        else:
+        if not same:
             others.append(str(job.target))
+        elif is_whole(job.target):
+            done.add(job)
     if others:
         raise InputError(
             f"{len(others)} cut-out(s) exist already, of photos that have changed or with other options "

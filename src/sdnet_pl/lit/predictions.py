@@ -13,6 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from sdnet_pl.data.files import as_file
+from sdnet_pl.data.notes import is_whole
 from sdnet_pl.data.parallel import usable_cores
 from sdnet_pl.data.photo import Photo
 from sdnet_pl.data.provenance import found_nobody, require_ours, was_made_of
@@ -214,6 +215,8 @@ class PredictionWriter(BasePredictionWriter):
             )
         if video:
             self.videos_kept.append(video)
+        elif not is_whole(target):
+            return False
         else:
             self.kept += 1
             if found_nobody(target):

@@ -16,8 +16,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from sdnet_pl.data.files import to_disk, write_text
-from sdnet_pl.data.image_io import write_png
 from sdnet_pl.data.provenance import mark
+from sdnet_pl.data.written import write_picture
 from sdnet_pl.inference.video.formats import Encoder, fourcc, url_of
 from sdnet_pl.inference.video.parts import Parts
 from sdnet_pl.inference.video.provenance import FRAMES, comment_of, kept_metadata
@@ -162,10 +162,10 @@ class PictureWriter:
             OSError: the disk is full.
         """
         self._number += 1
-        write_png(self._folder / _name(self._number), picture, texts=self._texts)
+        write_picture(self._folder / _name(self._number), picture, texts=self._texts)
 
     def end_segment(self, last: int) -> None:
-        """Nothing: each picture is whole."""
+        """Nothing: each picture is whole, and on the disk."""
 
     def finish(self, target: Path, job: str) -> list[str]:
         """Write the list, and put the folder in its place."""
