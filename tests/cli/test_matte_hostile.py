@@ -97,6 +97,25 @@ def test_a_folder_of_the_name_of_a_cutout(tmp_path, photos, weights, loads):
         call(photos / "me.jpg", "-o", tmp_path / "new", "--weights", weights)
 
 
+def test_outputs_that_are_no_names_of_files(tmp_path, photos, weights, loads, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (".png", "new/.JPG", ".tif"):
+        for given in (photos / "a.jpg", photos):
+            with pytest.raises(InputError, match=rf"{name} is the end of a name alone; give .* such as out\."):
+                call(given, "-o", name, "--weights", weights)
+    Path("gone.png").symlink_to("nowhere")
+    Path("gone").symlink_to("nowhere")
+    for name in ("gone.png", "gone"):
+        for options in ((), ("--overwrite",)):
+            with pytest.raises(InputError, match=rf"{name} is a link to nothing; remove the link"):
+                call(photos / "a.jpg", "-o", name, "--weights", weights, *options)
+    assert not loads
+    Path(".png").mkdir()
+    assert call(photos / "a.jpg", "-o", ".png", "--weights", weights) == 0
+    assert call(photos / "a.jpg", "-o", ".hidden", "--weights", weights) == 0
+    assert written(tmp_path / ".png") == written(tmp_path / ".hidden") == ["a.png"]
+
+
 def test_names_that_begin_with_a_dash(tmp_path, photos, weights, loads, monkeypatch, capsys):
     monkeypatch.chdir(photos)
     for name in ("-om.jpg", "--size.jpg"):

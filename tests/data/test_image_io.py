@@ -281,7 +281,7 @@ def test_a_file_that_is_no_picture_is_named(tmp_path, content):
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     with pytest.raises(InputError, match=r"gone\.png does not exist"):
         read_rgb(tmp_path / "gone.png")
-    with pytest.raises(InputError, match="cannot be read as a picture"):
+    with pytest.raises(InputError, match="is a folder where a picture is expected; give a picture"):
         read_rgb(tmp_path)
 
 

@@ -359,6 +359,7 @@ def test_a_folder_that_transformers_js_could_not_run_is_refused(fast: Path, trim
 def test_bad_input(tmp_path: Path, fast: Path, trimap: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     output = tmp_path / "m.onnx"
     assert "m.pt ends in none of .onnx, .tflite" in error_of(capsys, tmp_path / "m.pt", "--weights", fast)
+    assert ".onnx is the end of a name alone" in error_of(capsys, tmp_path / ".onnx", "--weights", fast)
     assert "no weights nowhere.ckpt" in error_of(capsys, output, "--weights", "nowhere.ckpt")
     assert "/nowhere does not exist" in error_of(capsys, output, "--weights", fast, "--calibration", "/nowhere")
     message = error_of(capsys, output, "--weights", trimap, "--precision", "int8")

@@ -265,6 +265,8 @@ def test_sessions_are_pickled_and_shared(photo: np.ndarray, session: Session, ex
         (Image.new("RGB", (0, 5)), {}, "at least one pixel"),
         (b"text", {}, "The picture cannot be read as a picture"),
         ("nobody.jpg", {}, "nobody.jpg"),
+        (str(Path(__file__).parent), {"output": "a.png"}, "inference is a folder where a picture is expected"),
+        ("nobody.jpg", {"output": ".png"}, r"\.png is the end of a name alone; give a whole one, such as out\.png"),
         (np.zeros((40, 40, 3), np.uint8), {"output": "a.png"}, "output is for paths"),
         (np.zeros((40, 40, 3), np.uint8), {"only_mask": True, "background": "red"}, "do not go together"),
         (np.zeros((40, 40, 3), np.uint8), {"background": "reddish"}, "neither a colour"),

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sdnet_pl.cli.options import add_overwrite, add_weights, to_shape
-from sdnet_pl.data.files import as_text, check_writable, require_utf8
+from sdnet_pl.data.files import as_text, check_writable, refuse_bare_suffix, require_utf8
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.export import transformers_js
 from sdnet_pl.inference.export.formats import FORMATS, companion, is_ours, is_package, require, size_on_disk
@@ -150,6 +150,7 @@ def _leaving_no_folders(file: Path) -> Iterator[None]:
 
 def _check(args: argparse.Namespace, file: Path) -> None:
     require_utf8(file)
+    refuse_bare_suffix(args.output, (*FORMATS, WEIGHTS_SUFFIX))
     if file.suffix not in (*FORMATS, WEIGHTS_SUFFIX):
         raise InputError(
             f"{file} ends in none of {', '.join([*FORMATS, WEIGHTS_SUFFIX])}; give a name that does, or a folder, "

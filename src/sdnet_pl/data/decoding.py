@@ -67,6 +67,8 @@ def _readable(path: str | Path | PackedPicture) -> Iterator[None]:
         raise
     # Damaged files make decoders raise nearly everything: SyntaxError, struct.error, EOFError, IndexError, OSError.
     except Exception as error:
+        if isinstance(path, (str, Path)) and Path(path).is_dir():
+            raise InputError(f"{path} is a folder where a picture is expected; give a picture.") from None
         unknown = isinstance(error, Image.UnidentifiedImageError)
         if unknown and (reason := _reason(path)):
             raise InputError(f"{path} {reason}") from None

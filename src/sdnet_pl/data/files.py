@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -62,6 +62,20 @@ def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
         to_disk(temporary)
+
+
+def refuse_bare_suffix(path: Path, suffixes: Collection[str]) -> None:
+    """Refuse ``.png`` as the name of a file, which Python takes for a name without a suffix.
+
+    Args:
+        path: what is to be written; a folder of that name may be there.
+        suffixes: of files that are written, with their dots.
+
+    Raises:
+        InputError: it is one of them.
+    """
+    if path.name.lower() in suffixes and not path.is_dir():
+        raise InputError(f"{path} is the end of a name alone; give a whole one, such as out{path.name}.")
 
 
 def check_writable(path: Path) -> None:

@@ -59,8 +59,9 @@ def require_ours(file: Path) -> None:
     """Refuse to replace a file that this package did not write.
 
     Raises:
-        InputError: there is such a file, and it does not carry the mark.
+        InputError: there is such a file, and it does not carry the mark; or a link to nothing.
     """
+    refuse_dead_link(file)
     if file.exists() and not is_ours(file):
         raise foreign(file)
 
@@ -81,6 +82,16 @@ def require_own_table(file: Path, content: str) -> None:
 
     if file.exists() and begins(file.read_text(encoding="utf-8", errors="replace")) != begins(content):
         raise foreign(file)
+
+
+def refuse_dead_link(path: Path) -> None:
+    """Refuse to write to a link to nothing.
+
+    Raises:
+        InputError: ``path`` is one.
+    """
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path} is a link to nothing; remove the link, or give another name.")
 
 
 def foreign(path: Path) -> InputError:

@@ -201,8 +201,11 @@ def choose_format(target: Path | None, kind: str | None, opaque: bool) -> str:
     Raises:
         InputError: the format is not written, cannot hold alpha, or is not the one that was asked for.
     """
-    from sdnet_pl.data.written import format_of
+    from sdnet_pl.data.files import refuse_bare_suffix
+    from sdnet_pl.data.written import SUFFIXES, format_of
 
+    if target:
+        refuse_bare_suffix(target, SUFFIXES)
     found = format_of(target) if target else kind or "png"
     if found is None:
         raise InputError(
@@ -234,8 +237,11 @@ def beside(photos: Sequence[Path], kind: str) -> list[Path]:
 
 def _single_target(photos: Sequence[Path], output: Path | None) -> Path | None:
     """The one file to write; None if ``output`` is a folder, or there is none."""
-    from sdnet_pl.data.formats import names_picture
+    from sdnet_pl.data.files import refuse_bare_suffix
+    from sdnet_pl.data.formats import names_picture, picture_suffixes
 
+    if output is not None and output.name.startswith("."):
+        refuse_bare_suffix(output, picture_suffixes())
     is_file = output is not None and names_picture(output) and not output.is_dir()
     if STREAM in photos and (len(photos) > 1 or not (output == STREAM or is_file)):
         raise InputError("A photo on standard input (-) has no name; give it alone, with -o FILE.png or -o -.")
@@ -266,7 +272,9 @@ def _beside(photos: Sequence[Path], kind: str) -> list[Job]:
 
 def _into_folder(photos: Sequence[Path], output: Path, kind: str, may_be_empty: bool) -> list[Job]:
     from sdnet_pl.data.output_names import distinct_names
+    from sdnet_pl.data.provenance import refuse_dead_link
 
+    refuse_dead_link(output)
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; give a folder with -o.")
     if len(photos) == 1 and photos[0].is_file() and not output.exists() and _FILE.fullmatch(output.suffix):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference.given import expanded, refuse_urls
-from sdnet_pl.inference.video.formats import OPAQUE, PICTURES, TRANSPARENT, check_format, is_video_name
+from sdnet_pl.inference.video.formats import FORMATS, OPAQUE, PICTURES, TRANSPARENT, check_format, is_video_name
 
 
 class Job(NamedTuple):
@@ -58,10 +58,12 @@ def plan(videos: Sequence[Path], output: Path | None, suffix: str | None, alpha:
         InputError: a video is missing, the format is unknown or does not fit, a single file is to hold several videos,
             or a video or a file that this package did not write would be replaced.
     """
-    from sdnet_pl.data.files import as_file
+    from sdnet_pl.data.files import as_file, refuse_bare_suffix
     from sdnet_pl.data.output_names import distinct_names
     from sdnet_pl.inference.video.provenance import require_own
 
+    if output is not None:
+        refuse_bare_suffix(output, [f".{name}" for name in FORMATS])
     if output is not None and output.suffix and not output.is_dir():
         check_format(output.suffix.lower(), alpha, str(output))
         if len(videos) > 1:

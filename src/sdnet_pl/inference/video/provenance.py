@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 
 from sdnet_pl.data.files import read_text
-from sdnet_pl.data.provenance import SOFTWARE, foreign, is_ours, was_made_of
+from sdnet_pl.data.provenance import SOFTWARE, foreign, is_ours, refuse_dead_link, was_made_of
 from sdnet_pl.inference.video.formats import url_of
 from sdnet_pl.version import __version__
 
@@ -66,8 +66,9 @@ def require_own(path: Path) -> None:
     """Refuse to replace a video or folder that this package did not write.
 
     Raises:
-        InputError: there is one, and it does not carry the mark.
+        InputError: there is one, and it does not carry the mark; or a link to nothing.
     """
+    refuse_dead_link(path)
     if path.exists() and not is_own_video(path):
         raise foreign(path)
 
