@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from sdnet_pl.data.composition import composite_uint8
 from sdnet_pl.data.dataset import to_tensor
 from sdnet_pl.errors import InputError
 from sdnet_pl.inference import load_pretrained, load_weights, pretrained
-from sdnet_pl.inference.weights import newest_checkpoint, read_weights, start_from
+from sdnet_pl.inference.weights import Trained, newest_checkpoint, read_weights, start_from, write_weights
 from sdnet_pl.nn import create_model
 
 
@@ -334,3 +336,12 @@ def test_the_newest_checkpoint_is_one_that_a_fit_can_go_on_from(checkpoint: Path
     assert newest_checkpoint(tmp_path) == tmp_path / "hpc_ckpt_1.ckpt"
     add("hpc_ckpt_2.ckpt", whole, 2)
     assert newest_checkpoint(tmp_path) == tmp_path / "hpc_ckpt_2.ckpt"
+
+
+def test_a_changed_network_is_built_without_the_compiler(tmp_path: Path):
+    """PyTorch takes seconds to load it."""
+    file, changed = tmp_path / "changed.safetensors", {"attention_norm": True}
+    state = create_model("sdnet-tiny", **changed).state_dict()
+    write_weights(Trained("sdnet-tiny", False, changed, 64, state, tmp_path), file, {})
+    code = f"import sdnet_pl, sys; sdnet_pl.load_weights({str(file)!r}); sys.exit('torch._dynamo' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

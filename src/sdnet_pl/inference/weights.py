@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from sdnet_pl.data.files import require_utf8, write_bytes
 from sdnet_pl.errors import InputError, did_you_mean
@@ -22,6 +23,7 @@ FORMAT = "sdnet_pl 1"
 NO_LICENCE = "not recorded; it follows the licences of the training data"
 _INHERITED = " (of the weights that training started from; the licences of its own training data apply too)"
 _COUNTER = "num_batches_tracked"  # of BatchNorm; inference does not read it
+_FILLS = (Tensor.fill_, Tensor.normal_, Tensor.uniform_, Tensor.zero_)
 
 
 class Trained(NamedTuple):
@@ -52,7 +54,7 @@ class Trained(NamedTuple):
             InputError: The weights do not fit the recorded preset, or there is no such network.
         """
         try:
-            if self.network:  # a preset by itself is small, and PyTorch's meta device takes seconds to load
+            if self.network:  # a preset by itself is small
                 self._require_shapes()
             model = presets.create_model(self.preset, trimap=self.trimap, **self.network)
             _load(model, self.state)
@@ -71,11 +73,20 @@ class Trained(NamedTuple):
         # Every block has weights of its own: without this a number alone would make them for hours.
         if isinstance(depths, list) and any(isinstance(n, int) and n > len(self.state) for n in depths):
             raise RuntimeError(f"{depths} blocks, and {len(self.state)} tensors")
-        with torch.device("meta"):
+        with torch.device("meta"), _Unfilled():
             shapes = presets.create_model(self.preset, trimap=self.trimap, **self.network).state_dict()
         differ = [key for key, value in self.state.items() if key not in shapes or value.shape != shapes[key].shape]
         if differ:
             raise RuntimeError(f"{differ[0]} does not fit")
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves new weights without values: to fill them on the meta device, PyTorch loads its compiler for seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return kwargs["tensor"]
+        return args[0] if func in _FILLS else func(*args, **(kwargs or {}))
 
 
 def _load(model: MattingNetwork, state: Mapping[str, Tensor]) -> None:
