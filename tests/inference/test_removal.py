@@ -236,10 +236,24 @@ def test_a_preview_in_a_tiff_is_called_so(tmp_path: Path):
         np.testing.assert_array_equal(to_array(picture)[0], COLORS)
 
 
-@pytest.mark.parametrize("dtype", [np.uint16, np.int32])
-def test_a_trimap_of_16_bits_in_a_pillow_image_keeps_its_codes(tmp_path: Path, dtype: type):
+def test_a_pillow_image_of_a_bare_stream():
+    """Pillow asks for three methods alone."""
+
+    class Bare:
+        def __init__(self, content: bytes) -> None:
+            held = io.BytesIO(content)
+            self.read, self.seek, self.tell = held.read, held.seek, held.tell
+
+    buffer = io.BytesIO()
+    Image.fromarray(COLORS).save(buffer, "PNG")
+    picture = Image.open(Bare(buffer.getvalue()))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(to_array(picture)[0], COLORS)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [(np.uint16, 257), (np.int32, 257), (np.uint16, 1), (np.float32, 1)])
+def test_a_trimap_of_more_bits_in_a_pillow_image_keeps_its_codes(dtype: type, scale: int):
     codes = np.array([0, 128, 255], np.uint8).repeat(20)[None].repeat(40, 0)
-    picture = Image.fromarray(codes.astype(dtype) * 257)
+    picture = Image.fromarray(codes.astype(dtype) * scale)
     np.testing.assert_array_equal(read_trimap(picture, codes.shape), codes)
     with pytest.raises(InputError, match="the trimap has channels that differ"):
         read_trimap(Image.fromarray(COLORS), COLORS.shape)

@@ -29,10 +29,10 @@ _UNUSABLE = (ImageCms.PyCMSError, OSError, ValueError, TypeError, IndexError, st
 def file_of(picture: Image.Image) -> Iterator[IO[bytes]]:
     """The file that an image was opened from, read from anywhere and left as it was; empty where it is not there."""
     stream = getattr(picture, "fp", None)
-    if stream is None or stream.closed:
+    if stream is None or getattr(stream, "closed", False):  # Pillow takes streams without it
         with ExitStack() as stack:
             try:
-                stream = stack.enter_context(open(getattr(picture, "filename", ""), "rb"))
+                stream = stack.enter_context(open(getattr(picture, "filename", None) or "", "rb"))
             except (OSError, ValueError):
                 stream = BytesIO()
             yield stream

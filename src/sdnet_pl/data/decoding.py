@@ -202,7 +202,7 @@ def decode_held(picture: Image.Image, name: str, colors: bool = True) -> Image.I
 
 
 def _check_held_tiff(picture: Image.Image, stream: IO[bytes], name: str) -> None:
-    file = os.fsdecode(getattr(picture, "filename", ""))
+    file = os.fsdecode(getattr(picture, "filename", None) or "")
     if reason := reason_by_content(stream, file, picture.format):
         raise InputError(f"{name} {reason}")
     kind = _tiff_tag(picture, ExifTags.Base.NewSubfileType)

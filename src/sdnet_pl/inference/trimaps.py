@@ -28,6 +28,8 @@ def read_trimap(trimap: Trimap, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     if isinstance(trimap, (str, Path)):
         trimap = read_alpha(trimap, equal_channels=True)
     elif isinstance(trimap, Image.Image):
+        if trimap.mode[0] in "IF" and trimap.getextrema()[1] in (128, 255):  # the codes, in pixels made for more
+            trimap = trimap.convert("L")
         trimap = to_alpha(decode_held(trimap, str(name), colors=False), name)
     if not isinstance(trimap, np.ndarray) or trimap.dtype != np.uint8 or trimap.ndim != 2:
         kind = f"{trimap.dtype} {list(trimap.shape)}" if isinstance(trimap, np.ndarray) else type(trimap).__name__
