@@ -32,7 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"{args.first} and {args.second} are not two weights of one network without a trimap; give such.")
     if (onto.preset, onto.network) != (first.preset, first.network):
         parser.error(f"{args.onto} holds another network than {args.first}; give one that differs by a trimap alone.")
-    licence = second.licence or onto.licence
     state = {}
     for key in sorted(onto.state.keys() & first.state.keys() & second.state.keys()):  # BatchNorm's counters are dropped
         change = args.share * (second.state[key].float() - first.state[key].float())
@@ -41,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         state[key] = onto.state[key].float() + change
         if key.endswith("running_var"):
             state[key] = state[key].clamp(min=0)  # a sum of differences may be less
-    written = onto._replace(state=state)
-    write_weights(written, args.output, {"licence": licence} if licence else {}, torch.float32)
+    written = onto._replace(state=state, licence=second.licence or onto.licence)
+    write_weights(written, args.output, {}, torch.float32)
 
 
 if __name__ == "__main__":

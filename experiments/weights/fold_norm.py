@@ -39,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trained = read_weights(args.weights)
     if not trained.network.get("attention_norm"):
         parser.error(f"{args.weights} has no attention_norm; export it as it is.")
-    licence = {"licence": trained.licence} if trained.licence else {}
-    write_weights(without_norm(trained), args.output, licence, torch.float32)
+    write_weights(without_norm(trained), args.output, {}, torch.float32)
 
 
 if __name__ == "__main__":

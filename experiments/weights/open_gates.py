@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "train on from it as it is."
         )
     written = trained._replace(network=network, state=opened.state_dict())
-    write_weights(written, args.output, {"licence": trained.licence} if trained.licence else {}, torch.float32)
+    write_weights(written, args.output, {}, torch.float32)
     print(f"{args.output}: alphas of {len(photos)} photos differ by {change:.2g} at most")
 
 

@@ -276,7 +276,8 @@ def write_weights(
 def weights_file(trained: Trained, properties: Mapping[str, str], precision: torch.dtype = torch.float16) -> bytes:
     """The weights as a safetensors file: in fp16, but for BatchNorm's variances in fp32; or all of them in fp32.
 
-    A variance can be smaller than what fp16 holds. Subnormal numbers, which slow a CPU down, become zero.
+    A variance can be smaller than what fp16 holds. Subnormal numbers, which slow a CPU down, become zero. The
+    licence of ``trained`` is kept, unless ``properties`` name another.
 
     Raises:
         InputError: A number is not finite, or too large for the precision.
@@ -299,6 +300,7 @@ def weights_file(trained: Trained, properties: Mapping[str, str], precision: tor
         "trimap": str(trained.trimap).lower(),
         "network": json.dumps(trained.network),
         "training_size": str(trained.training_size),
+        **({"licence": trained.licence} if trained.licence else {}),
         **properties,
     }
     return save(tensors, metadata)
