@@ -196,10 +196,10 @@ def test_a_pillow_image_is_left_as_it_was(tmp_path: Path):
         assert to_array(picture)[0].shape == (64, 48, 3)
         assert (picture.size, picture.getexif()[ExifTags.Base.Orientation]) == ((64, 48), 6)
         np.testing.assert_array_equal(to_array(ImageOps.exif_transpose(picture))[0], to_array(picture)[0])
-    picture = Image.fromarray(COLORS)
-    picture.info["transparency"] = (65535, 0, 0)  # as Pillow keeps it of a PNG of 16 bit
-    to_array(picture)
-    assert picture.info["transparency"] == (65535, 0, 0)
+    wide = Image.fromarray(COLORS)
+    wide.info["transparency"] = (65535, 0, 0)  # as Pillow keeps it of a PNG of 16 bit
+    to_array(wide)
+    assert wide.info["transparency"] == (65535, 0, 0)
 
 
 def test_what_a_file_is_refused_for_its_pillow_image_is_too(tmp_path: Path, session: Session):

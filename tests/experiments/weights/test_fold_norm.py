@@ -16,9 +16,11 @@ def test_the_alphas_stay(tmp_path: Path):
     model = create_model("sdnet-tiny", **network)
     for _ in range(5):
         model(torch.rand(4, 3, 64, 64))  # the norms see pictures
-    for ampa in model.ampa.values():
-        torch.nn.init.uniform_(ampa.attention_norm[0].weight, 0.5, 2)
-        torch.nn.init.normal_(ampa.attention_norm[0].bias)
+    for level in model.ampa:
+        norm = model.get_submodule(f"ampa.{level}.attention_norm.0")
+        assert isinstance(norm, torch.nn.BatchNorm2d)
+        torch.nn.init.uniform_(norm.weight, 0.5, 2)
+        torch.nn.init.normal_(norm.bias)
     write_weights(
         Trained("sdnet-tiny", False, network, 64, model.state_dict(), before), before, {"licence": "CC0"}, torch.float32
     )
