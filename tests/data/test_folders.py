@@ -149,6 +149,19 @@ def test_pairs(pairs, color, alpha):
     np.testing.assert_array_equal(loaded.color[alpha > 0], (color + np.uint8(2))[alpha > 0])
 
 
+def test_photos_with_alphas_are_foregrounds(pairs, color, alpha):
+    (pairs / "fg").rename(pairs / "image")
+    with pytest.raises(InputError, match="fg"):
+        PairFolder(str(pairs))
+    source = PairFolder(str(pairs), fg="image", weight=2, estimated_edge=True)
+    assert (len(source), source.pictures, source.estimated_edge, source.name(4)) == (6, 3, True, "b")
+    np.testing.assert_array_equal(source.load(0).color[alpha > 0], color[alpha > 0])
+    assert {Path(file.folder).name: file.role for file in source.picture_files()} == {
+        "image": "picture",
+        "alpha": "alpha",
+    }
+
+
 @pytest.mark.parametrize("part", ["fg/b.bmp", "alpha/b.png"])
 def test_the_fingerprint_of_a_pair_follows_both_files(pairs, part):
     before = [PairFolder(str(pairs)).fingerprint(index) for index in range(3)]

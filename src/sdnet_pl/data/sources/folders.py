@@ -117,12 +117,16 @@ class CutoutFolder(_FolderSource[Foreground], ForegroundSource):
 class PairFolder(_FolderSource[Foreground], ForegroundSource):
     """Foregrounds in ``fg/`` and their alphas in ``alpha/``: two files of one name, of any two picture formats.
 
-    Colours are taken as straight; an alpha channel that a file in ``fg/`` may have is ignored.
+    Colours are taken as straight; an alpha channel that a file in ``fg/`` may have is ignored. Photos with alphas are
+    foregrounds too: ``fg: image`` takes those of a :class:`LabelledFolder`.
 
     Args:
-        path: the folder that holds ``fg/`` and ``alpha/``; sub-folders of both are searched alike.
+        path: the folder that holds both; sub-folders of both are searched alike.
         extended: the colours under alpha 0 are filled in already, as in prepared data. Otherwise every load fills
             them, which takes longer than decoding.
+        fg: the folder with the pictures, below ``path``.
+        weight: as in :class:`CutoutFolder`.
+        estimated_edge: likewise.
 
     Raises:
         InputError: a folder is missing or empty, a file has no partner or two, a pair differs in size, or an alpha has
@@ -130,11 +134,12 @@ class PairFolder(_FolderSource[Foreground], ForegroundSource):
             the check before a job.
     """
 
-    parts = (("fg", "picture"), ("alpha", "alpha"))
-
-    def __init__(self, path: str, extended: bool = False) -> None:
-        super().__init__(path, paired_files(Path(path), "fg", "alpha"))
-        self.extended = extended
+    def __init__(
+        self, path: str, extended: bool = False, fg: str = "fg", weight: float = 1.0, estimated_edge: bool = False
+    ) -> None:
+        super().__init__(path, paired_files(Path(path), fg, "alpha"), weight)
+        self.parts = ((fg, "picture"), ("alpha", "alpha"))
+        self.extended, self.estimated_edge = extended, estimated_edge
 
     def load(self, index: int) -> Foreground:
         """The pair number ``index`` >= 0, its colours extended under alpha 0."""
