@@ -2,7 +2,8 @@
 
 Muon had driven the gates of the first weights to 0 or 1, the same for every photo. Such a gate is a number: what it
 scales by goes into the convolution after it, and the gates start again at their middle, after a norm that is folded
-into that convolution too. The network gives the same alphas, and what was shut can open in training.
+into that convolution too. The network gives the same alphas, and what was shut can open in training. Where most gates
+of a level follow the picture, they stay as they are, and get the norm alone: weights that ship can be trained on.
 
 Needs a folder of photos like those of the training, such as natural/train/image below SDNET_DATA. Train on with
 --model.weights OUTPUT --model.network '{attention_norm: true}'.
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from experiments import need_new_weights
+from experiments.weights.gates import SAME
 from sdnet_pl.inference.export.calibration import from_folder
 from sdnet_pl.inference.weights import read_weights, write_weights
 from sdnet_pl.nn import SDNet, create_model
@@ -49,10 +51,15 @@ class Seen:
         mean, square, gates = (torch.stack(x).mean(dim=0) for x in (self._means, self._squares, self._gates))
         return mean, square - mean.square(), gates
 
+    def follow(self) -> bool:
+        """Whether most gates follow the picture."""
+        gates = torch.stack(self._gates)
+        return bool((gates.amax(dim=0) - gates.amin(dim=0) > SAME).double().mean() > 0.5)
+
 
 @torch.no_grad()
 def open_gates(model: SDNet, opened: SDNet, pictures: Sequence[Tensor]) -> None:
-    """Gives a network with ``attention_norm`` the weights of one without, and gates at one half.
+    """Gives a network with ``attention_norm`` the weights of one without, and gates at one half where they are stuck.
 
     Args:
         model: the one without, in eval mode.
@@ -62,20 +69,25 @@ def open_gates(model: SDNet, opened: SDNet, pictures: Sequence[Tensor]) -> None:
     seen = {level: Seen(ampa) for level, ampa in model.ampa.items() if isinstance(ampa, AMPA)}
     for picture in pictures:
         model(picture)
-    kept = {key: value for key, value in model.state_dict().items() if ".attention.gate." not in key}
-    state = {**opened.state_dict(), **kept}
-    for level, averages in seen.items():
-        mean, variance, gates = averages.averages()
+    kept = model.state_dict()
+    state = {**opened.state_dict(), **{key: value for key, value in kept.items() if ".attention.gate." not in key}}
+    for level, ampa_seen in seen.items():
+        mean, variance, gates = ampa_seen.averages()
         ampa = f"ampa.{level}"
         norm = opened.get_submodule(f"{ampa}.attention_norm.0")
         assert isinstance(norm, nn.BatchNorm2d)
         weight = state[f"{ampa}.project.weight"].double()
         state[f"{ampa}.attention_norm.0.running_mean"] = mean
         state[f"{ampa}.attention_norm.0.running_var"] = variance
+        deviation = (variance + norm.eps).sqrt()
+        if ampa_seen.follow():
+            state.update({key: value for key, value in kept.items() if key.startswith(f"{ampa}.attention.gate.")})
+            state[f"{ampa}.attention_norm.0.weight"] = deviation
+            state[f"{ampa}.attention_norm.0.bias"] = mean
+            continue
         for name in ("weight", "bias"):
             state[f"{ampa}.attention.gate.2.{name}"].zero_()  # sigmoid(0) is one half
         state[f"{ampa}.project.bias"] = state[f"{ampa}.project.bias"].double() + weight[..., 0, 0] @ (gates * mean)
-        deviation = (variance + norm.eps).sqrt()
         state[f"{ampa}.project.weight"] = weight * (2 * gates * deviation).view(1, -1, 1, 1)
     opened.load_state_dict(state)
 
@@ -103,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         change = max(float((opened(photo) - model(photo)).abs().max()) for photo in tqdm(photos, leave=False))
     if change > LARGEST_CHANGE:
         parser.error(
-            f"the gates of {args.weights} follow the picture: without that alphas would differ by {change:.2g}; "
+            f"gates of {args.weights} that would be opened follow the picture: alphas would differ by {change:.2g}; "
             "train on from it as it is."
         )
     written = trained._replace(network=network, state=opened.state_dict())

@@ -47,14 +47,36 @@ def test_alphas_stay_and_gates_learn(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert shut[:, 0].any()
 
 
+def test_gates_that_follow_the_picture_stay(tmp_path: Path):
+    model = stuck()
+    state = model.state_dict()
+    for level in model.ampa:
+        torch.nn.init.normal_(state[f"ampa.{level}.attention.gate.2.weight"], std=30)
+        state[f"ampa.{level}.attention.gate.2.bias"].zero_()
+    before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
+    write_weights(Trained("sdnet-tiny", False, {}, 64, state, before), before, {}, torch.float32)
+    for i in range(3):
+        photo = np.random.default_rng(i).integers(0, 80 * (i + 1), (64, 64, 3), np.uint8)
+        write_png(tmp_path / f"photos/{i}.png", photo)
+    main([str(tmp_path / "photos"), str(before), str(after)])
+    trained, picture = read_weights(after), torch.rand(2, 3, 64, 64)
+    assert trained.network == {"attention_norm": True}
+    for level in model.ampa:
+        gate = f"ampa.{level}.attention.gate.2.weight"
+        torch.testing.assert_close(trained.state[gate], state[gate], atol=0, rtol=0)
+    # Single precision, through a norm that changes nothing.
+    torch.testing.assert_close(trained.build()(picture), model(picture), atol=1e-4, rtol=0)
+
+
 def test_other_networks_and_numbers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for i in range(2):
         write_png(tmp_path / f"photos/{i}.png", np.full((64, 64, 3), 200 * i, np.uint8))
     model = stuck()
     state = model.state_dict()
-    # Gates that follow the picture
+    # A few gates of each level follow the picture
     for level in model.ampa:
-        torch.nn.init.normal_(state[f"ampa.{level}.attention.gate.2.weight"], std=30)
+        torch.nn.init.normal_(state[f"ampa.{level}.attention.gate.2.weight"][::3], std=30)
+        state[f"ampa.{level}.attention.gate.2.bias"][::3] = 0
     normed = create_model("sdnet-tiny", attention_norm=True).state_dict()
     files = {}
     for name, network, weights in (("alive", {}, state), ("normed", {"attention_norm": True}, normed)):
