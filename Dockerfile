@@ -1,7 +1,7 @@
 # sdnet-pl serve on a CPU, as a user without rights; nothing is loaded from a network when it runs.
 FROM python:3.12-slim
 WORKDIR /sdnet_pl
-COPY setup.cfg pyproject.toml constraints.txt README.md LICENSE ./
+COPY setup.cfg pyproject.toml constraints.txt README.md LICENSE MODEL_CARD.md ./
 COPY experiments experiments
 COPY src src
 # The address of PyTorch's CPU wheels, as pytorch.org names it; without it PyPI's come, with gigabytes of CUDA.

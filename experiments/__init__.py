@@ -2,7 +2,22 @@
 
 import argparse
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from sdnet_pl.errors import InputError
+
+WRONG_USE = 2  # as argparse exits
+
+
+def run_script(main: Callable[[], int | None]) -> None:
+    """Calls a script's ``main`` and exits with its status; input that is refused gives its message, no traceback."""
+    try:
+        sys.exit(main())
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(WRONG_USE)
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import torch
 
-from experiments import need_new_weights
-from sdnet_pl.inference.weights import read_weights, write_weights
+from experiments import need_new_weights, run_script
+from sdnet_pl.inference.weights import NO_LICENCE, read_weights, write_weights
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.weights.average", description=__doc__)
     parser.add_argument("first", help="a name that ships, a checkpoint or a file of sdnet-pl export")
     parser.add_argument("second", help="likewise, of the same network, trained on from the first")
-    parser.add_argument("output", type=Path, help="the .safetensors to write, in fp32; it records the first's size")
+    parser.add_argument("output", type=Path, help="the .safetensors to write, in fp32; it records the size of --onto")
     parser.add_argument("--share", type=float, default=0.5, help="of the second, in [0, 1] (default: %(default)s)")
-    parser.add_argument("--onto", help="add to these weights, with or without a trimap (default: the first)")
+    parser.add_argument("--onto", help="add to these, with or without a trimap (default: the first)")
     args = parser.parse_args(arguments)
     if not 0 <= args.share <= 1:
         parser.error(f"share is {args.share}; give a number in [0, 1].")
@@ -39,10 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             change = torch.cat([change, torch.zeros_like(change[:, :1])], dim=1)
         state[key] = onto.state[key].float() + change
         if key.endswith("running_var"):
-            state[key] = state[key].clamp(min=0)  # a sum of differences may be less
-    written = onto._replace(state=state, licence=second.licence or onto.licence)
+            # A sum of differences may be less than 0, and a variance near 0 makes the norm enormous.
+            state[key] = torch.maximum(state[key], 0.1 * onto.state[key].float())
+    licences = dict.fromkeys(weights.licence or NO_LICENCE for weights in (second, first, onto))
+    said = [licence for licence in licences if not any(licence in other for other in licences.keys() - {licence})]
+    written = onto._replace(state=state, licence="; ".join(said))
     write_weights(written, args.output, {}, torch.float32)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from experiments import need_new_weights
+from experiments import need_new_weights, run_script
 from sdnet_pl.inference.weights import Trained, read_weights, write_weights
 from sdnet_pl.nn.ampa import AMPA
 from sdnet_pl.nn.fold import fuse_norm
@@ -37,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     need_new_weights(parser, args.output)
     trained = read_weights(args.weights)
-    if not trained.network.get("attention_norm"):
+    if not trained.network.get("attention_norm") or trained.network.get("ampa") is False:
         parser.error(f"{args.weights} has no attention_norm; export it as it is.")
     write_weights(without_norm(trained), args.output, {}, torch.float32)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

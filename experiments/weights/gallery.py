@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import add_data, need_folders
+from experiments import add_data, need_folders, run_script
 from sdnet_pl.data import BackgroundFolder, CutoutFolder, MaskFolder
 from sdnet_pl.data.composition import composite_uint8, cover, merge_foregrounds
 from sdnet_pl.data.sources.base import Foreground, Image
@@ -119,4 +119,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from experiments import run_script
 from sdnet_pl.data import CutoutFolder
 from sdnet_pl.data.image_io import read_rgba
 from sdnet_pl.data.sources.base import Image
@@ -39,4 +40,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

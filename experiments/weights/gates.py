@@ -10,13 +10,21 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from experiments import run_script
 from sdnet_pl.data.image_io import list_pictures, read_rgb
 from sdnet_pl.explore import inspect_picture
 from sdnet_pl.inference import load_weights
 from sdnet_pl.inference.export.calibration import some_of
+from sdnet_pl.nn.ampa import AMPA
 
 LEVELS = (2, 3, 4)
 SAME = 0.01  # a gate whose weights in [0, 1] lie within this of each other does not follow the picture
+
+
+def need_two(parser: argparse.ArgumentParser, folder: Path, number: int) -> None:
+    """Ends the script with an error unless it looks at two photos, between which gates can differ."""
+    if min(number, len(list_pictures(folder))) < 2:
+        parser.error(f"{folder} gives fewer than 2 photos with number {number}; give 2 or more.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,14 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--number", type=int, default=16, help="photos to look at, spread over all (default: %(default)s)"
     )
     args = parser.parse_args(arguments)
-    if args.number < 1:
-        parser.error(f"number is {args.number}; give 1 or more.")
+    need_two(parser, args.photos, args.number)
     pictures = some_of(list_pictures(args.photos), args.number)
     names = [f"ampa.{level}.attention.gate" for level in LEVELS]
     print("| weights | level | gates | the same for every photo | shut | standard deviation |")
     print("| --- | --- | --- | --- | --- | --- |")
     for weights in args.weights:
         model, size = load_weights(weights)
+        if model.trimap or not all(isinstance(ampa, AMPA) for ampa in model.ampa.values()):
+            parser.error(f"{weights} takes a trimap or is without AMPA; give a network with AMPA and no trimap.")
         seen = [
             inspect_picture(model, read_rgb(picture), size, names=names).features
             for picture in tqdm(pictures, leave=False)
@@ -47,4 +56,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from experiments import need_new_weights
-from experiments.weights.gates import SAME
+from experiments import need_new_weights, run_script
+from experiments.weights.gates import SAME, need_two
 from sdnet_pl.inference.export.calibration import from_folder
 from sdnet_pl.inference.weights import read_weights, write_weights
 from sdnet_pl.nn import SDNet, create_model
@@ -99,12 +99,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("output", type=Path, help="the .safetensors to write, in fp32")
     parser.add_argument("--number", type=int, default=64, help="photos, spread over all (default: %(default)s)")
     args = parser.parse_args(arguments)
-    if args.number < 1:
-        parser.error(f"number is {args.number}; give 1 or more.")
+    need_two(parser, args.photos, args.number)
     need_new_weights(parser, args.output)
     trained = read_weights(args.weights)
-    if trained.trimap or trained.network.get("attention_norm"):
-        parser.error(f"{args.weights} takes a trimap or has attention_norm; give a network with neither.")
+    if trained.trimap or trained.network.get("attention_norm") or trained.network.get("ampa") is False:
+        parser.error(f"{args.weights} takes a trimap, has attention_norm or no AMPA; give AMPA's network without both.")
     photos = [torch.from_numpy(photo) for photo in from_folder(args.photos, trained.training_size, args.number)]
     network = {**trained.network, "attention_norm": True}
     torch.manual_seed(0)
@@ -124,4 +123,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

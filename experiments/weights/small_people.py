@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from experiments import add_data, need_folders
+from experiments import add_data, need_folders, run_script
 from sdnet_pl.data.composition import cover
 from sdnet_pl.data.image_io import list_pictures, pictures_by_name, read_alpha, read_rgb, read_rgba
 from sdnet_pl.data.sources.base import Foreground, Image
@@ -128,4 +128,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -72,6 +72,17 @@ def test_the_list_is_fixed(folder):
     assert benchmark(folder, backgrounds_per_foreground=2).pairs == [(0, 3), (0, 4), (1, 2), (1, 4), (2, 0), (2, 3)]
 
 
+@pytest.mark.parametrize("weight", [0.3, 2])
+def test_a_weight_for_training_changes_no_benchmark(folder, weight):
+    people = CutoutFolder(str(folder / "people"), weight=weight)
+    scenes = BackgroundFolder(str(folder / "scenes"), weight=weight)
+    assert CompositeBenchmark(people, scenes, 5).hash == benchmark(folder, backgrounds_per_foreground=5).hash
+    with pytest.raises(InputError, match=r"1 and .* 5"):
+        CompositeBenchmark(people, scenes, 6)
+    weighted = PhotoBenchmark(MaskFolder(str(folder / "photos"), 0.0, weight))
+    assert (len(weighted), weighted.hash) == (3, photos(folder).hash)
+
+
 @pytest.mark.parametrize("count", [0, -1, 6])
 def test_no_composite_comes_twice(folder, count):
     with pytest.raises(InputError, match=f"backgrounds_per_foreground is {count}; .* 1 and .* 5"):

@@ -344,7 +344,7 @@ def test_patterns_of_names_choose_pictures(cutout_root: Path):
         CutoutFolder(path, names=["val/*", "test/*"])
 
 
-@pytest.mark.parametrize("weight", [0, -1, float("nan")])
+@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), 1001])
 def test_a_weight_is_above_zero(cutout_root: Path, masked: Path, weight: float):
     for make in (
         lambda: CutoutFolder(str(cutout_root / "cutouts"), weight=weight),

@@ -111,10 +111,10 @@ class CompositeBenchmark(Benchmark):
     person_height: float | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.backgrounds_per_foreground <= len(self.backgrounds):
+        if not 1 <= self.backgrounds_per_foreground <= self.backgrounds.pictures:
             raise InputError(
                 f"backgrounds_per_foreground is {self.backgrounds_per_foreground}; it must lie between 1 and the "
-                f"number of backgrounds, {len(self.backgrounds)}, since no composite may come twice."
+                f"number of backgrounds, {self.backgrounds.pictures}, since no composite may come twice."
             )
         check_kernel(self.trimap_kernel)
         if self.person_height is not None and not 0 < self.person_height <= 1:
@@ -127,9 +127,9 @@ class CompositeBenchmark(Benchmark):
     def pairs(self) -> list[tuple[int, int]]:
         """The list: (foreground, background) indices."""
         pairs = []
-        for i in range(len(self.foregrounds)):
+        for i in range(self.foregrounds.pictures):  # a weight is for training
             rng = np.random.default_rng([self.seed, i])
-            chosen = rng.choice(len(self.backgrounds), self.backgrounds_per_foreground, replace=False)
+            chosen = rng.choice(self.backgrounds.pictures, self.backgrounds_per_foreground, replace=False)
             pairs += [(i, int(j)) for j in chosen]
         return pairs
 
@@ -195,7 +195,7 @@ class PhotoBenchmark(Benchmark):
         """The rules, and the fingerprint of each photo with its mask."""
         return {
             "rules": {"version": 1, "size": self.size},
-            "photos": [self.photos.fingerprint(i) for i in range(len(self.photos))],
+            "photos": [self.photos.fingerprint(i) for i in range(len(self))],
         }
 
     def picture_files(self) -> Sequence[PictureFile]:
@@ -203,7 +203,7 @@ class PhotoBenchmark(Benchmark):
         return self.photos.picture_files()
 
     def __len__(self) -> int:
-        return len(self.photos)
+        return self.photos.pictures
 
     def name(self, index: int) -> str:
         """The photo's name in its source."""

@@ -22,7 +22,7 @@ def test_every_number_is_the_mean_of_both(tmp_path: Path):
     first, second = written(paths[0], 0, 384), written(paths[1], 1, 256)
     main([*map(str, paths), "--share", "0.25"])
     mean = read_weights(paths[2])
-    assert (mean.training_size, mean.licence) == (384, "1")
+    assert (mean.training_size, mean.licence) == (384, "1; 0")
     assert mean.state.keys() == first.state.keys()
     for key, value in mean.state.items():
         torch.testing.assert_close(value, 0.75 * first.state[key] + 0.25 * second.state[key])
@@ -46,6 +46,21 @@ def test_what_was_learned_is_added_to_a_network_with_a_trimap(tmp_path: Path):
         else:
             torch.testing.assert_close(value, before.state[key] + change)
     result.build()
+
+
+def test_a_variance_stays_positive_and_the_network_finite(tmp_path: Path):
+    paths = [tmp_path / f"{name}.safetensors" for name in ("first", "second", "sum", "onto")]
+    torch.manual_seed(0)
+    state = create_model("sdnet-tiny").state_dict()
+    for path, variance in ((paths[0], 1.0), (paths[1], 0.2), (paths[3], 0.5)):
+        for key, value in state.items():
+            if key.endswith("running_var"):
+                value.fill_(variance)
+        write_weights(Trained("sdnet-tiny", False, {}, 64, state, path), path, {}, torch.float32)
+    main([*map(str, paths[:3]), "--share", "1", "--onto", str(paths[3])])
+    result = read_weights(paths[2])
+    assert all((value > 0.04).all() for key, value in result.state.items() if key.endswith("running_var"))
+    assert result.build()(torch.rand(1, 3, 64, 64)).isfinite().all()
 
 
 def test_other_networks_shares_and_files_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -1,5 +1,7 @@
 """Which gates of the attention follow the picture."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +42,25 @@ def test_gates_that_are_shut_are_told_from_those_that_follow_the_photo(
     assert float(rows[0][4]) > 0
 
 
-def test_no_photos_at_all_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_one_photo_is_too_few_and_a_trimap_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for number in range(2):
+        write_png(tmp_path / f"{number}.png", np.full((64, 64, 3), 100 * number, np.uint8))
+    for arguments, said in (
+        (["sdnet-fast", "--number", "1"], "fewer than 2 photos"),
+        (["sdnet-fast-trimap"], "takes a trimap"),
+    ):
+        with pytest.raises(SystemExit):
+            main([str(tmp_path), *arguments])
+        assert said in capsys.readouterr().err
+    (tmp_path / "1.png").unlink()
     with pytest.raises(SystemExit):
-        main([str(tmp_path), "sdnet-fast", "--number", "0"])
-    assert "number is 0; give 1 or more" in capsys.readouterr().err
+        main([str(tmp_path), "sdnet-fast"])
+    assert "fewer than 2 photos" in capsys.readouterr().err
+
+
+def test_bad_input_is_said_without_a_traceback(tmp_path: Path):
+    script = [sys.executable, "-m", "experiments.weights.gates", str(tmp_path / "none"), "sdnet-fast"]
+    done = subprocess.run(script, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+    assert done.returncode == 2
+    assert "none does not exist" in done.stderr
+    assert "Traceback" not in done.stderr

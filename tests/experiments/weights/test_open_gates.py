@@ -79,13 +79,19 @@ def test_other_networks_and_numbers_are_refused(tmp_path: Path, capsys: pytest.C
         state[f"ampa.{level}.attention.gate.2.bias"][::3] = 0
     normed = create_model("sdnet-tiny", attention_norm=True).state_dict()
     files = {}
-    for name, network, weights in (("alive", {}, state), ("normed", {"attention_norm": True}, normed)):
+    bare = create_model("sdnet-tiny", ampa=False).state_dict()
+    for name, network, weights in (
+        ("alive", {}, state),
+        ("normed", {"attention_norm": True}, normed),
+        ("bare", {"ampa": False}, bare),
+    ):
         files[name] = tmp_path / f"{name}.safetensors"
         write_weights(Trained("sdnet-tiny", False, network, 64, weights, files[name]), files[name], {}, torch.float32)
     for name, more, said in (
         ("alive", (), "follow the picture"),
-        ("normed", (), "give a network with neither"),
-        ("alive", ("--number", "0"), "give 1 or more"),
+        ("normed", (), "has attention_norm"),
+        ("bare", (), "no AMPA"),
+        ("alive", ("--number", "1"), "fewer than 2 photos"),
     ):
         with pytest.raises(SystemExit):
             main([str(tmp_path / "photos"), str(files[name]), str(tmp_path / "out.safetensors"), *more])

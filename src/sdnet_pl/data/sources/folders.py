@@ -49,14 +49,16 @@ class _FolderSource(Source[Item]):
         parts: Where the files of a picture lie below the folder, and what they are read as.
 
     Raises:
-        InputError: the weight is not above 0.
+        InputError: the weight is not above 0, up to 1000.
     """
 
     parts: tuple[tuple[str, Role], ...]
 
     def __init__(self, path: str, files: Sequence[tuple[Path, ...]], weight: float = 1.0) -> None:
-        if not weight > 0:
-            raise InputError(f"The weight of {path} is {weight}; it is how often a round visits each picture, above 0.")
+        if not 0 < weight <= 1000:
+            raise InputError(
+                f"The weight of {path} is {weight}; it is how often a round visits each picture, above 0, up to 1000."
+            )
         self.path, self.files = path, files
         self.length = max(1, round(len(files) * weight))
 
@@ -118,7 +120,8 @@ class PairFolder(_FolderSource[Foreground], ForegroundSource):
     """Foregrounds in ``fg/`` and their alphas in ``alpha/``: two files of one name, of any two picture formats.
 
     Colours are taken as straight; an alpha channel that a file in ``fg/`` may have is ignored. Photos with alphas are
-    foregrounds too: ``fg: image`` takes those of a :class:`LabelledFolder`.
+    foregrounds too: ``fg: image`` takes those of a :class:`LabelledFolder`. Soft edges of a photo hold some of its own
+    background, so half of the samples should not be taught there: ``estimated_edge: true``.
 
     Args:
         path: the folder that holds both; sub-folders of both are searched alike.
