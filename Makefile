@@ -140,7 +140,7 @@ sweep: setup  ## Run a sweep file without W&B: make sweep FILE=experiments/sweep
 gallery: setup  ## Show the weights at work on hard pictures (needs SDNET_DATA)
 	$(BIN)/python -m experiments.weights.gallery runs/gallery.png $(ARGS)
 
-reproduce-weights: setup  ## Train the networks that ship from nothing (a day on two cores; resumes; needs SDNET_DATA)
+reproduce-weights: setup  ## Train the recipes from nothing (days on two cores; resumes; needs SDNET_DATA; what ships: experiments/README.md)
 	set -e; for name in $(WEIGHTS); do \
 		run=runs/weights/$$name; resume=; \
 		test ! -f $$run/last.ckpt || resume="--ckpt_path $$run/last.ckpt"; \

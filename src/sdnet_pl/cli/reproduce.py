@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scale",
         choices=("mini", "full"),
         default="mini",
-        help="full: the data sets that `sdnet-pl prepare` made, and days of a GPU; mini: drawn stand-ins, and minutes, "
-        "which show that every step works, with figures that mean nothing (default: %(default)s)",
+        help="full: the data sets that `sdnet-pl prepare` made, and hours of a GPU (projected); mini: drawn stand-ins, "
+        "and minutes, which show that every step works, with figures that mean nothing (default: %(default)s)",
     )
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[0], metavar="N", help="a run of every row with each (default: 0)"
