@@ -48,19 +48,21 @@ def learning_figure(curves: Sequence[Mapping[str, str]], samples_a_step: int) ->
         axes, ("mad_whole", "iou_whole"), (1000, 1), ("composites: MAD×1000", "photos: IoU"), strict=True
     ):
         _lines(axis, curves, key, scale, samples_a_step)
-        axis.set(title=title, xlabel="samples")
+        axis.set(title=title, xlabel="thousands of samples")
     axes[0].set_yscale("log")
+    for ticks in (axes[0].yaxis.set_major_formatter, axes[0].yaxis.set_minor_formatter):
+        ticks("{x:.0f}")
     axes[0].legend(fontsize=6)
     return figure
 
 
 def cosine_figure(curves: Sequence[Mapping[str, str]], samples_a_step: int) -> Figure:
-    """The cosine of each teacher with each student in training, a line a row."""
+    """The cosine of each teacher with each student in training, a line a row; the panels share one scale."""
     figure = Figure(figsize=(13, 4.5), dpi=110, layout="constrained")
     logged = [line for line in curves if line[COSINES[0]]]
     for axis, key in zip(figure.subplots(1, len(COSINES), sharey=True), COSINES, strict=True):
         _lines(axis, logged, key, 1, samples_a_step)
-        axis.set(title="F̄_dec^{} → F̄_dec^{}".format(*key.split("_")[1:]), xlabel="samples", ylabel="cosine")
+        axis.set(title="F̄_dec^{} → F̄_dec^{}".format(*key.split("_")[1:]), xlabel="thousands of samples")
     if logged:
         axis.legend(fontsize=6)
     return figure
@@ -68,9 +70,9 @@ def cosine_figure(curves: Sequence[Mapping[str, str]], samples_a_step: int) -> F
 
 def _lines(axis: Axes, curves: Sequence[Mapping[str, str]], key: str, scale: float, samples_a_step: int) -> None:
     """The mean over the seeds that came so far."""
-    rows: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    rows: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     for line in curves:
-        rows[line["row"]][samples_a_step * (int(line["step"]) + 1)].append(scale * float(line[key]))
+        rows[line["row"]][samples_a_step * (int(line["step"]) + 1) / 1000].append(scale * float(line[key]))
     styles = ("-", "--", ":", "-.")
     for number, (row, points) in enumerate(rows.items()):
         means = [float(np.mean(values)) for values in points.values()]

@@ -23,7 +23,6 @@ from sdnet_pl.reporting.panels import write_figure
 from sdnet_pl.reporting.tables import to_csv, to_markdown
 
 MAD = MEASURES[0]
-MISSING = "not run yet"
 TEMPLATE = """# What the paper's parts bring
 
 {summary}
@@ -108,10 +107,8 @@ PARTS = {
 CLAIMS = {row: claim for part in PARTS.values() for row, claim in part.items()}
 
 
-def verdict(claim: Claim, found: Effect | None) -> str:
-    """In words: ``confirmed``, ``refuted`` or ``not told apart``, or what is missing."""
-    if found is None:
-        return MISSING
+def verdict(claim: Claim, found: Effect) -> str:
+    """In words: ``confirmed``, ``refuted``, ``not told apart`` or ``one seed, no verdict``."""
     if found.seeds < 2:
         return "one seed, no verdict"
     return {0: "not told apart", claim.sign: "confirmed", -claim.sign: "refuted"}[found.direction]
@@ -145,16 +142,20 @@ def summary(effects: dict[str, Effect | None]) -> str:
     return text + (f" Not answered yet: {'; '.join(open_)}." if open_ else "")
 
 
-def paragraph(kept: Kept, row: str, claim: Claim, found: Effect | None) -> str:
+def part(kept: Kept, claims: dict[str, Claim], effects: dict[str, Effect | None]) -> str:
+    """A line a claim that was tested, and one that names the others."""
+    lines = [paragraph(kept, row, claim, found) for row, claim in claims.items() if (found := effects[row])]
+    missing = [f"*{claim.says}*" for row, claim in claims.items() if not effects[row]]
+    return "\n".join([*lines, *([f"- Not run yet: {'; '.join(missing)}."] if missing else [])])
+
+
+def paragraph(kept: Kept, row: str, claim: Claim, found: Effect) -> str:
     """What a row shows, in numbers."""
-    word = verdict(claim, found)
-    if found is None:
-        return f"- *{claim.says}*: {word}."
     reference = str(ROWS[row].reference)
     seeds = sorted(set(kept.seeds(row)) & set(kept.seeds(reference)))
     own, other = (_spread(kept, MAD, name, seeds) for name in (row, reference))
     text = (
-        f"- *{claim.says}*: **{word}**. MAD×1000 {own} ({row}) against {other} ({reference}): "
+        f"- *{claim.says}*: **{verdict(claim, found)}**. MAD×1000 {own} ({row}) against {other} ({reference}): "
         f"{_percent(found.change)}, interval {_percent(found.low)} to {_percent(found.high)}, "
         f"{found.seeds} seed{'s' * (found.seeds > 1)}"
     )
@@ -163,19 +164,23 @@ def paragraph(kept: Kept, row: str, claim: Claim, found: Effect | None) -> str:
     if claim.paper is not None:
         inside = found.low <= claim.paper <= found.high
         text += f". The paper's {_percent(claim.paper)} is {'inside' if inside else 'outside'}"
-    sides = [(m, effect(kept, row, m)) for m in MEASURES if m.key.startswith("side_")]
-    if shown := [f"{m.heading.partition(':')[0]} {_percent(e.change)}" for m, e in sides if e]:
+    others = [(m, e) for m in MEASURES[1:] if (e := effect(kept, row, m))]
+    for measure, of in others:
+        if measure.key in ("sad_unknown", "iou_whole"):
+            text += f". {measure.heading.replace('/1000', '')}: {_percent(of.change)}, interval "
+            text += f"{_percent(of.low)} to {_percent(of.high)}"
+    if shown := [f"{m.heading.partition(':')[0]} {_percent(e.change)}" for m, e in others if m.key.startswith("side_")]:
         text += f". The side outputs' own MAD: {', '.join(shown)}"
     return f"{text}. Dropped: {DROPPED[row]}" if row in DROPPED else f"{text}."
 
 
 def table(kept: Kept) -> list[dict[str, str | float]]:
-    """A line a row: mean ± standard deviation over its seeds of every measure."""
+    """A line a row that was run: mean ± standard deviation over its seeds of every measure."""
     lines: list[dict[str, str | float]] = []
     for row in ROWS:
-        seeds = kept.seeds(row)
-        cells = {m.heading: _spread(kept, m, row, seeds) if seeds else MISSING for m in MEASURES}
-        lines.append({"trained as": row, "seeds": len(seeds), **cells})
+        if seeds := kept.seeds(row):
+            cells = {m.heading: _spread(kept, m, row, seeds) for m in MEASURES}
+            lines.append({"trained as": row, "seeds": len(seeds), **cells})
     return lines
 
 
@@ -218,9 +223,9 @@ def page(kept: Kept, drawn: Iterable[str]) -> str:
     scale = _scale()
     texts: list[str] = []
     for heading, claims in PARTS.items():
-        texts.append(f"## {heading}")
-        texts.append("\n".join(paragraph(kept, row, claim, effects[row]) for row, claim in claims.items()))
-    texts += ["## Scores", to_markdown(table(kept)).rstrip()]
+        texts += [f"## {heading}", part(kept, claims, effects)]
+    if scores := table(kept):
+        texts += ["## Scores", to_markdown(scores).rstrip()]
     captions = {
         "effects": "Change of MAD of every row against its reference, with intervals",
         "learning": "MAD of composites and IoU of photos over the training",

@@ -92,7 +92,6 @@ def test_an_interval_covers_what_chance_makes():
 @pytest.mark.parametrize(
     ("found", "word"),
     [
-        (None, "not run yet"),
         (Effect(1, -5, -6, -4, True), "one seed, no verdict"),
         (Effect(3, -5, -6, -4, True), "confirmed"),
         (Effect(3, 5, 4, 6, True), "refuted"),
@@ -100,7 +99,7 @@ def test_an_interval_covers_what_chance_makes():
         (Effect(3, -1, -6, 4, True), "not told apart"),
     ],
 )
-def test_verdicts(found: Effect | None, word: str):
+def test_verdicts(found: Effect, word: str):
     assert page.verdict(page.DISTILLATION["best teacher"], found) == word
 
 
@@ -108,7 +107,9 @@ def test_a_page_without_runs_says_so(tmp_path: Path):
     page.main(["--kept", str(tmp_path / "none"), "--page", str(tmp_path / "page.md")])
     text = (tmp_path / "page.md").read_text()
     assert "No question of this page is answered yet" in text
-    assert text.count("*: not run yet.") == len(page.CLAIMS)
+    assert text.count("- Not run yet: *") == len(page.PARTS)
+    assert all(claim.says in text for claim in page.CLAIMS.values())
+    assert "## Scores" not in text
     assert {path.name for path in tmp_path.iterdir()} == {"page.md"}
 
 
@@ -127,7 +128,9 @@ def test_a_page_says_what_contradicts_the_paper(tmp_path: Path):
     assert "without AMPA" in top.partition("Not answered yet")[2]
     assert "*The best teacher lowers the error*: **confirmed**. MAD×1000 29.0 ± 0.0 (best teacher) against 30.0" in text
     assert "interval −3.4 % to −3.4 %, 3 seeds. The paper's −18.4 % is outside" in text
+    assert "IoU of photos: +0.0 %, interval +0.0 % to +0.0 %. The side outputs' own MAD: F̄_dec^2" in text
     assert "**one seed, no verdict**" in text
+    assert "- Not run yet: *Dense distillation lowers it*; " in text
     assert "| none | 3 | 30.0 ± 0.0 | 15.0 ± 0.0 |" in text
     for name in ("effects", "learning", "cosines"):
         assert f"(images/ablations/{name}.png)" in text
