@@ -377,6 +377,12 @@ def test_photos_with_a_soft_alpha(labelled: Path, color: np.ndarray, alpha: np.n
     assert len(LabelledFolder(str(labelled), weight=3)) == 9
 
 
+def test_people_of_photos_need_their_folder_named(labelled: Path):
+    with pytest.raises(InputError, match=r"has no fg/, but image/; .* fg: image"):
+        PairFolder(str(labelled))
+    assert len(PairFolder(str(labelled), fg="image")) == 3
+
+
 @pytest.mark.parametrize("part", ["image", "alpha", "known"])
 def test_three_files_make_a_labelled_photo(labelled: Path, part: str):
     before = [LabelledFolder(str(labelled)).fingerprint(index) for index in range(3)]

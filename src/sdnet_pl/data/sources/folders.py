@@ -140,6 +140,8 @@ class PairFolder(_FolderSource[Foreground], ForegroundSource):
     def __init__(
         self, path: str, extended: bool = False, fg: str = "fg", weight: float = 1.0, estimated_edge: bool = False
     ) -> None:
+        if not (Path(path) / fg).is_dir() and (Path(path) / "image").is_dir():
+            raise InputError(f"{path} has no {fg}/, but image/; take people out of its photos with fg: image.")
         super().__init__(path, paired_files(Path(path), fg, "alpha"), weight)
         self.parts = ((fg, "picture"), ("alpha", "alpha"))
         self.extended, self.estimated_edge = extended, estimated_edge
