@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from experiments import need_folders
+from experiments import need_folders, run_script
 from experiments.ablations.kept import HERE, Kept, slug
 from experiments.ablations.rows import DROPPED, ROWS, in_order
 from sdnet_pl.data.files import read_text
@@ -86,4 +86,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

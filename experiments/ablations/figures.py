@@ -50,8 +50,8 @@ def learning_figure(curves: Sequence[Mapping[str, str]], samples_a_step: int) ->
         _lines(axis, curves, key, scale, samples_a_step)
         axis.set(title=title, xlabel="thousands of samples")
     axes[0].set_yscale("log")
-    for ticks in (axes[0].yaxis.set_major_formatter, axes[0].yaxis.set_minor_formatter):
-        ticks("{x:.0f}")
+    axes[0].yaxis.set_major_formatter("{x:.0f}")
+    axes[0].yaxis.set_minor_formatter("{x:.0f}")
     axes[0].legend(fontsize=6)
     return figure
 

@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 from matplotlib.figure import Figure
 
+from experiments import run_script
 from experiments.ablations.compare import SAMPLES
 from experiments.ablations.effects import Effect, effect
 from experiments.ablations.figures import cosine_figure, effects_figure, learning_figure
@@ -156,20 +157,18 @@ def paragraph(kept: Kept, row: str, claim: Claim, found: Effect) -> str:
     own, other = (_spread(kept, MAD, name, seeds) for name in (row, reference))
     text = (
         f"- *{claim.says}*: **{verdict(claim, found)}**. MAD×1000 {own} ({row}) against {other} ({reference}): "
-        f"{_percent(found.change)}, interval {_percent(found.low)} to {_percent(found.high)}, "
-        f"{found.seeds} seed{'s' * (found.seeds > 1)}"
+        f"{_change(found)}, {found.seeds} seed{'s' * (found.seeds > 1)}"
     )
     if found.seeds > 1 and not found.agree:
         text += ", which differ in sign"
     if claim.paper is not None:
         inside = found.low <= claim.paper <= found.high
         text += f". The paper's {_percent(claim.paper)} is {'inside' if inside else 'outside'}"
-    others = [(m, e) for m in MEASURES[1:] if (e := effect(kept, row, m))]
-    for measure, of in others:
-        if measure.key in ("sad_unknown", "iou_whole"):
-            text += f". {measure.heading.replace('/1000', '')}: {_percent(of.change)}, interval "
-            text += f"{_percent(of.low)} to {_percent(of.high)}"
-    if shown := [f"{m.heading.partition(':')[0]} {_percent(e.change)}" for m, e in others if m.key.startswith("side_")]:
+    for measure in MEASURES:
+        if measure.key in ("sad_unknown", "iou_whole") and (change := effect(kept, row, measure)):
+            text += f". {measure.heading.replace('/1000', '')}: {_change(change)}"
+    sides = [(m, effect(kept, row, m)) for m in MEASURES if m.key.startswith("side_")]
+    if shown := [f"{m.heading.partition(':')[0]} {_percent(e.change)}" for m, e in sides if e]:
         text += f". The side outputs' own MAD: {', '.join(shown)}"
     return f"{text}. Dropped: {DROPPED[row]}" if row in DROPPED else f"{text}."
 
@@ -259,6 +258,10 @@ def _percent(value: float) -> str:
     return f"{value:+.1f} %".replace("-", "−")
 
 
+def _change(found: Effect) -> str:
+    return f"{_percent(found.change)}, interval {_percent(found.low)} to {_percent(found.high)}"
+
+
 def _spread(kept: Kept, measure: Measure, row: str, seeds: Sequence[int]) -> str:
     values = [measure.scale * float(x) for x in np.mean(kept.pictures(measure, row, seeds), axis=1)]
     if np.isnan(values).any():
@@ -268,4 +271,4 @@ def _spread(kept: Kept, measure: Measure, row: str, seeds: Sequence[int]) -> str
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -21,10 +21,10 @@ LEVELS = (2, 3, 4)
 SAME = 0.01  # a gate whose weights in [0, 1] lie within this of each other does not follow the picture
 
 
-def need_two(parser: argparse.ArgumentParser, folder: Path, number: int) -> None:
+def need_two(parser: argparse.ArgumentParser, folder: Path, photos: Sequence[object]) -> None:
     """Ends the script with an error unless it looks at two photos, between which gates can differ."""
-    if min(number, len(list_pictures(folder))) < 2:
-        parser.error(f"{folder} gives fewer than 2 photos with number {number}; give 2 or more.")
+    if len(photos) < 2:
+        parser.error(f"{folder} with this --number gives fewer than 2 photos; give 2 or more.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--number", type=int, default=16, help="photos to look at, spread over all (default: %(default)s)"
     )
     args = parser.parse_args(arguments)
-    need_two(parser, args.photos, args.number)
     pictures = some_of(list_pictures(args.photos), args.number)
+    need_two(parser, args.photos, pictures)
     names = [f"ampa.{level}.attention.gate" for level in LEVELS]
     print("| weights | level | gates | the same for every photo | shut | standard deviation |")
     print("| --- | --- | --- | --- | --- | --- |")

@@ -69,24 +69,24 @@ def open_gates(model: SDNet, opened: SDNet, pictures: Sequence[Tensor]) -> None:
     seen = {level: Seen(ampa) for level, ampa in model.ampa.items() if isinstance(ampa, AMPA)}
     for picture in pictures:
         model(picture)
-    kept = model.state_dict()
-    state = {**opened.state_dict(), **{key: value for key, value in kept.items() if ".attention.gate." not in key}}
+    fresh = opened.state_dict()
+    state = {**fresh, **model.state_dict()}
     for level, ampa_seen in seen.items():
         mean, variance, gates = ampa_seen.averages()
         ampa = f"ampa.{level}"
         norm = opened.get_submodule(f"{ampa}.attention_norm.0")
         assert isinstance(norm, nn.BatchNorm2d)
-        weight = state[f"{ampa}.project.weight"].double()
         state[f"{ampa}.attention_norm.0.running_mean"] = mean
         state[f"{ampa}.attention_norm.0.running_var"] = variance
         deviation = (variance + norm.eps).sqrt()
         if ampa_seen.follow():
-            state.update({key: value for key, value in kept.items() if key.startswith(f"{ampa}.attention.gate.")})
             state[f"{ampa}.attention_norm.0.weight"] = deviation
             state[f"{ampa}.attention_norm.0.bias"] = mean
             continue
+        state.update({key: value for key, value in fresh.items() if key.startswith(f"{ampa}.attention.gate.")})
         for name in ("weight", "bias"):
             state[f"{ampa}.attention.gate.2.{name}"].zero_()  # sigmoid(0) is one half
+        weight = state[f"{ampa}.project.weight"].double()
         state[f"{ampa}.project.bias"] = state[f"{ampa}.project.bias"].double() + weight[..., 0, 0] @ (gates * mean)
         state[f"{ampa}.project.weight"] = weight * (2 * gates * deviation).view(1, -1, 1, 1)
     opened.load_state_dict(state)
@@ -99,12 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("output", type=Path, help="the .safetensors to write, in fp32")
     parser.add_argument("--number", type=int, default=64, help="photos, spread over all (default: %(default)s)")
     args = parser.parse_args(arguments)
-    need_two(parser, args.photos, args.number)
     need_new_weights(parser, args.output)
     trained = read_weights(args.weights)
     if trained.trimap or trained.network.get("attention_norm") or trained.network.get("ampa") is False:
         parser.error(f"{args.weights} takes a trimap, has attention_norm or no AMPA; give AMPA's network without both.")
     photos = [torch.from_numpy(photo) for photo in from_folder(args.photos, trained.training_size, args.number)]
+    need_two(parser, args.photos, photos)
     network = {**trained.network, "attention_norm": True}
     torch.manual_seed(0)
     model, opened = trained.build(), create_model(trained.preset, **network)
