@@ -1,6 +1,7 @@
 """Sweep files: their command lines run, and a sweep that was stopped resumes."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,7 @@ def small(tmp_path: Path, method: str, **parameters: object) -> Path:
 
 @pytest.mark.parametrize("file", SWEEPS, ids=lambda file: file.stem)
 def test_the_command_line_of_a_sweep_is_composed(
-    file: Path, cutout_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compose: Callable[[list[str]], Any]
+    file: Path, recipe_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compose: Callable[[list[str]], Any]
 ):
     """As the W&B agent fills it in, with the first value of every parameter, and W&B offline."""
     content = yaml.safe_load(file.read_text())
@@ -44,11 +45,13 @@ def test_the_command_line_of_a_sweep_is_composed(
         k: s["value"] if "value" in s else s.get("values", [s.get("min")])[0] for k, s in content["parameters"].items()
     }
     monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.chdir(Path(__file__).parents[2])
+    shutil.copytree(SWEEPS[0].parents[1], tmp_path / "experiments", ignore=shutil.ignore_patterns("*.npz", "*.csv"))
+    (tmp_path / "experiments/weights/arms.txt").write_text("00\n03\n")  # names of these people, not of the real ones
+    monkeypatch.chdir(tmp_path)
     arguments = []
     for part in content["command"][1:]:
         arguments += [f"--{k}={v}" for k, v in chosen.items()] if part == "${args}" else [part]
-    more = [f"--data.root={cutout_root}", f"--run_dir={tmp_path / 'run'}", "--trainer.accelerator=cpu"]
+    more = [f"--data.root={recipe_root}", f"--run_dir={tmp_path / 'run'}", "--trainer.accelerator=cpu"]
     composed = compose([*arguments, *more])
     for key, value in chosen.items():
         if key.startswith("model."):
