@@ -15,9 +15,12 @@ from tqdm import tqdm
 
 from experiments import add_data, need_folders, run_script
 from sdnet_pl.data import BackgroundFolder, CompositeBenchmark, CutoutFolder
+from sdnet_pl.data.batches import EvaluationSample
+from sdnet_pl.data.reduction import reduce_by_area
+from sdnet_pl.data.trimap import trimap_channel
 from sdnet_pl.inference import load_weights
 from sdnet_pl.nn import SDNet
-from sdnet_pl.reporting.tables import to_markdown
+from sdnet_pl.reporting.tables import Row, to_markdown
 
 Alpha = NDArray[np.float32]
 SETS = {"athletes": ("cutouts/val", "backgrounds/val"), "other people": ("people/val", "backgrounds/val2")}
@@ -42,18 +45,31 @@ def by_place(alpha: Alpha, true: Alpha) -> dict[str, float]:
     return parts
 
 
-def alpha_of(model: SDNet, image: torch.Tensor, trimap: torch.Tensor) -> Alpha:
-    """The network's alpha of a picture, uint8 ``[3, H, W]`` with a trimap ``[1, H, W]``."""
-    seen = torch.cat([image, trimap]) if model.trimap else image
+def alpha_of(model: SDNet, sample: EvaluationSample) -> Alpha:
+    """The network's alpha of a benchmark's picture, ``[H, W]``."""
+    seen = sample["image"][None].float() / 255
+    if model.trimap:
+        seen = torch.cat([seen, trimap_channel(sample["trimap"][None])], dim=1)
     with torch.inference_mode():
-        return np.asarray(model(seen[None].float() / 255)[0, 0], np.float32)
+        return np.asarray(model(seen)[0, 0], np.float32)
+
+
+def made_binary(true: Alpha) -> Alpha:
+    """1 where the alpha is one half or more, otherwise 0."""
+    return (true >= 0.5).astype(np.float32)
 
 
 def at_half_resolution(alpha: Alpha) -> Alpha:
     """Reduced to half of its sides by area, and back by bilinear interpolation."""
     height, width = alpha.shape
-    half = cv2.resize(alpha, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    half = reduce_by_area(alpha, width // 2, height // 2)
     return np.asarray(cv2.resize(half, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+KNOWN: dict[str, Callable[[Alpha], Alpha]] = {
+    "the true alpha, 0 or 1": made_binary,
+    "the true alpha at half resolution": at_half_resolution,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,26 +81,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     need_folders(parser, args.data, *(folder for folders in SETS.values() for folder in folders))
     models = {name: load_weights(name)[0] for name in args.weights}
-    rows: list[dict[str, str | float]] = []
+    rows: list[Row] = []
     for kind, (people, backgrounds) in SETS.items():
         benchmark = CompositeBenchmark(
             CutoutFolder(args.data / people), BackgroundFolder(args.data / backgrounds), size=args.size
         )
-        known: dict[str, Callable[[Alpha], Alpha]] = {
-            "the true alpha, 0 or 1": lambda true: (true >= 0.5).astype(np.float32),
-            "the true alpha at half resolution": at_half_resolution,
-        }
-        scores: dict[str, list[dict[str, float]]] = {name: [] for name in (*known, *models)}
+        scores: dict[str, list[dict[str, float]]] = {name: [] for name in (*KNOWN, *models)}
         for i in tqdm(range(len(benchmark)), leave=False):
             sample = benchmark[i]
             true = np.divide(sample["alpha"][0].numpy(), 255, dtype=np.float32)
-            for name, make in known.items():
+            for name, make in KNOWN.items():
                 scores[name].append(by_place(make(true), true))
             for name, model in models.items():
-                scores[name].append(by_place(alpha_of(model, sample["image"], sample["trimap"]), true))
+                scores[name].append(by_place(alpha_of(model, sample), true))
         for name, of_pictures in scores.items():
             means = {place: 1000 * float(np.mean([s[place] for s in of_pictures])) for place in of_pictures[0]}
-            rows.append({"composites of": kind, "MAD×1000": name, **means})
+            rows.append({"composites of": kind, "MAD×1000 of": name, **means})
     print(to_markdown(rows))
 
 
